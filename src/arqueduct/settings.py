@@ -1,0 +1,189 @@
+"""Every setting, read once from the environment: prefix `ARQUEDUCT_`, `…_FILE` for secrets, a few plain aliases.
+
+docs/configuration.md is generated from this file (`arqueduct doctor --reference`), so a setting's description
+is its documentation.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from arqueduct.errors import SetupError
+
+__all__ = ["Settings", "load", "redact_url"]
+
+
+def _split(value: object) -> object:
+    return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+Csv = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """The effective configuration of one process. Sizes are bytes, times are seconds, unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ARQUEDUCT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="`production` refuses to start on anything weak or missing."
+    )
+    data_dir: Path = Field(
+        Path(".arqueduct"),
+        description="Everything that one machine keeps: embedded servers, blobs, credentials.",
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("ARQUEDUCT_DATABASE_URL", "DATABASE_URL", "database_url"),
+        description="Postgres (≥ 15) with pgvector ≥ 0.8, as the user that owns the tables. Unset: embedded.",
+    )
+    app_database_url: SecretStr | None = Field(
+        None,
+        description="Login of the API, a member of arqueduct_app only. Unset: DATABASE_URL with SET LOCAL ROLE.",
+    )
+    worker_database_url: SecretStr | None = Field(
+        None,
+        description="Login of workers, a member of arqueduct_worker only. Unset: DATABASE_URL with SET LOCAL ROLE.",
+    )
+    database_pool_size: int = Field(10, ge=2, description="Connections a process keeps to Postgres.")
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("ARQUEDUCT_REDIS_URL", "REDIS_URL", "redis_url"),
+        description="Redis ≥ 6.2 or Valkey. Unset: embedded.",
+    )
+    redis_prefix: str = Field("arqueduct", description="First part of every Redis key and channel.")
+
+    storage_url: str | None = Field(
+        None,
+        description="Where blobs live: file:///…, s3://bucket/prefix, gs://…, az://…. Unset: <data-dir>/storage.",
+    )
+
+    host: str = Field("127.0.0.1", description="Address the API listens on; 0.0.0.0 opens it to the network.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
+    allowed_origins: Csv = Field(
+        frozenset(), description="Origins, comma-separated, whose pages may call the API and open sockets."
+    )
+    max_upload_bytes: int = Field(512 * 2**20, ge=1, description="Largest file accepted.")
+    max_sockets_per_user: int = Field(50, ge=1, description="Live connections one user may hold on one API process.")
+
+    workers: int = Field(1, ge=0, description="Worker processes that `arqueduct up` runs.")
+    worker_concurrency: int = Field(8, ge=1, description="Jobs one worker process runs at a time.")
+    worker_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of a worker's /metrics and /livez; 0 picks a free one."
+    )
+    shutdown_grace: float = Field(25, ge=0, description="Seconds a stopping worker lets jobs finish.")
+    lease: float = Field(30, gt=0, description="Seconds a worker owns a job without a sign of life.")
+    heartbeat: float = Field(8, gt=0, description="Seconds between signs of life; well under a third of the lease.")
+    sweep: float = Field(5, gt=0, description="Seconds between two looks for jobs that were left behind.")
+    redispatch: float = Field(30, gt=0, description="Seconds until a wake-up nobody followed is sent again.")
+    max_failures: int = Field(5, ge=1, description="Failures after which a job is given up.")
+    max_crashes: int = Field(3, ge=1, description="Workers a job may take down before it is quarantined.")
+    progress_interval: float = Field(0.2, gt=0, description="Least seconds between two progress messages of a job.")
+
+    parsers: int = Field(min(4, os.cpu_count() or 1), ge=1, description="Parser processes of one worker; one CPU each.")
+    parser_memory_bytes: int = Field(1536 * 2**20, ge=256 * 2**20, description="Address space of a parser process.")
+    parser_seconds: float = Field(600, gt=0, description="Longest time one document may take to parse.")
+    parser_documents: int = Field(200, ge=1, description="Documents after which a parser process is replaced.")
+    max_pages: int = Field(25_000, ge=1, description="Most pages of one document.")
+    max_text_chars: int = Field(100_000_000, ge=1, description="Most characters of text of one document.")
+
+    chunk_chars: int = Field(1000, ge=100, description="Longest chunk, in characters (MiniLM reads about 1,000).")
+    chunk_overlap: int = Field(100, ge=0, description="Characters repeated between neighbouring chunks.")
+    disabled_stages: Csv = Field(frozenset(), description="Names of plugin stages, comma-separated, to leave out.")
+
+    embedder: Literal["local", "openai"] | None = Field(
+        None,
+        description="`local`: MiniLM in this process. `openai`: any compatible API. Unset: by OPENAI_API_KEY.",
+    )
+    embedding_model: str | None = Field(
+        None, description="Model name at the provider. Unset: all-MiniLM-L6-v2 or text-embedding-3-small."
+    )
+    embedding_dimensions: int | None = Field(
+        None, ge=2, le=4000, description="Length of a vector; needed for models not known by name."
+    )
+    embedding_batch: int = Field(256, ge=1, le=2048, description="Texts in one request to an embedding API.")
+    embedding_requests: int = Field(4, ge=1, description="Requests a worker has under way at an embedding API.")
+    embedding_threads: int = Field(0, ge=0, description="Threads of the local model; 0: the cores, shared by workers.")
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("ARQUEDUCT_OPENAI_API_KEY", "OPENAI_API_KEY", "openai_api_key"),
+        description="Key for the embedding API.",
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("ARQUEDUCT_OPENAI_BASE_URL", "OPENAI_BASE_URL", "openai_base_url"),
+        description="Address of a compatible API (Ollama, vLLM, …).",
+    )
+    search_language: str = Field("english", description="Text-search configuration of Postgres for new documents.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Uploads under way and the work folders of jobs; may be emptied whenever nothing runs."""
+        return self.data_dir / "tmp"
+
+    @property
+    def effective_storage_url(self) -> str:
+        """`storage_url`, or the folder of the embedded default."""
+        return self.storage_url or (self.data_dir / "storage").absolute().as_uri()
+
+    @property
+    def effective_embedder(self) -> Literal["local", "openai"]:
+        """`embedder`, or what the presence of a key or an address means."""
+        return self.embedder or ("openai" if self.openai_api_key or self.openai_base_url else "local")
+
+    @property
+    def lease_time(self) -> timedelta:
+        return timedelta(seconds=self.lease)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**(_from_files() | values))
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment, with what the command line said on top; `None` means not said.
+
+    Raises `SetupError` that names each wrong variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise SetupError("The configuration is wrong: " + "; ".join(lines)) from None
+
+
+def redact_url(url: str) -> str:
+    """The URL without its password, for logs and `doctor`."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@")))
+
+
+def _from_files() -> dict[str, Any]:
+    """Secrets given as `ARQUEDUCT_NAME_FILE` or `DATABASE_URL_FILE`: the content of the file, without its newline."""
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+        for variable in [
+            f"ARQUEDUCT_{name.upper()}",
+            *(str(choice) for choice in choices if str(choice).isupper()),
+        ]:
+            if path := os.environ.get(f"{variable}_FILE"):
+                try:
+                    found[name] = Path(path).read_text().strip()
+                except OSError as error:
+                    raise SetupError(f"{variable}_FILE names {path}, which cannot be read: {error}") from None
+    return found
