@@ -1,0 +1,118 @@
+"""The jobs this process owns, and the heartbeat that keeps owning them."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+
+from arqueduct import metrics
+from arqueduct.database import Database
+from arqueduct.errors import DependencyUnavailable
+from arqueduct.repositories import jobs
+
+__all__ = ["Lease", "Leases", "Stop"]
+
+log = structlog.get_logger()
+
+GIVE_UP_SHARE = 2 / 3
+"""Of the lease without a successful heartbeat: then everything stops, well before another worker may begin."""
+
+
+class Stop(StrEnum):
+    """Why an attempt is told to stop."""
+
+    CANCEL = "cancel"
+    """A user asked."""
+    LOST = "lost"
+    """Another attempt may run already; this one must not write a thing."""
+    SHUTDOWN = "shutdown"
+    """The process ends; the job goes back into the queue and nothing counts as a failure."""
+
+
+@dataclass(kw_only=True)
+class Lease:
+    """One attempt's hold on its job."""
+
+    job_id: UUID
+    fence: int
+    stop: Stop | None = None
+    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+    def end(self, stop: Stop) -> None:
+        """Cancels the attempt; the first reason counts."""
+        if self.stop is None:
+            self.stop = stop
+            if self.task is not None:
+                self.task.cancel()
+
+
+class Leases:
+    """All leases of a worker process, renewed together in one statement."""
+
+    def __init__(self, database: Database, *, lease: timedelta, interval: float) -> None:
+        self._database = database
+        self._lease = lease
+        self._interval = interval
+        self._held: dict[UUID, Lease] = {}
+        self._last_beat = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since Postgres last confirmed the leases."""
+        return time.monotonic() - self._last_beat
+
+    @contextmanager
+    def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
+        lease = Lease(job_id=job_id, fence=fence)
+        self._held[job_id] = lease
+        metrics.active_jobs.set(len(self._held))
+        try:
+            yield lease
+        finally:
+            if self._held.get(job_id) is lease:
+                del self._held[job_id]
+            metrics.active_jobs.set(len(self._held))
+
+    def end(self, job_id: UUID, stop: Stop, *, fence: int | None = None) -> None:
+        """Stops the attempt at a job, if it runs here (under this fence, if one is given)."""
+        lease = self._held.get(job_id)
+        if lease is not None and fence in (None, lease.fence):
+            lease.end(stop)
+
+    def end_all(self, stop: Stop) -> None:
+        for lease in list(self._held.values()):
+            lease.end(stop)
+
+    async def run(self) -> None:
+        """Beats for as long as the process lives."""
+        while True:
+            await self.beat()
+            await asyncio.sleep(self._interval)
+
+    async def beat(self) -> None:
+        """One heartbeat. When Postgres stays away for too long, everything stops before the leases can lapse."""
+        held = [(lease.job_id, lease.fence) for lease in self._held.values()]
+        try:
+            async with asyncio.timeout(self._interval), self._database.transaction() as transaction:
+                owned = await jobs.heartbeat(transaction.driver, held, self._lease)
+        except (DependencyUnavailable, TimeoutError) as error:
+            log.warning("heartbeat failed", error=str(error), silent_for=round(self.silent_for, 1), jobs=len(held))
+            if held and self.silent_for > self._lease.total_seconds() * GIVE_UP_SHARE:
+                self.end_all(Stop.LOST)
+            return
+        self._last_beat = time.monotonic()
+        for job_id, fence in held:
+            row = owned.get(job_id)
+            if row is None:
+                self.end(job_id, Stop.LOST, fence=fence)
+            elif row["cancel_requested"]:
+                self.end(job_id, Stop.CANCEL, fence=fence)

@@ -1,0 +1,7 @@
+"""Making a document searchable."""
+
+from arqueduct.pipeline import Pipeline
+
+__all__ = ["document_ingest"]
+
+document_ingest = Pipeline(kind="document.ingest", stages=("download", "extract", "chunk", "embed", "store"))

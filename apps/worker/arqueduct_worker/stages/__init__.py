@@ -1,0 +1,1 @@
+"""The stages of `document.ingest`, a file each, named by its verb."""

@@ -1,0 +1,28 @@
+"""Cuts the text into passages that remember their pages, in a parser process."""
+
+from arqueduct.pipeline import Stage, StageContext
+from arqueduct_worker import kept_text
+
+__all__ = ["Chunk"]
+
+
+class Chunk(Stage):
+    """Counts pages."""
+
+    name = "chunk"
+    label = "chunking"
+    weight = 0.05
+
+    async def run(self, context: StageContext) -> None:
+        if len(context.recipe) > EXTRACTED:
+            await kept_text.keep(context)
+        chunked = await context.parsers.chunk(
+            context.pages_path,
+            context.chunks_path,
+            lambda done, total, unit: context.progress(done, total, unit),
+        )
+        context.facts["chunks"] = chunked.chunks
+
+
+EXTRACTED = 4
+"""Parts of the recipe that extract wrote; more mean that another stage rewrote the text since."""

@@ -1,0 +1,138 @@
+"""Postgres: one pool a process, one transaction a request or task, the tenant set inside it.
+
+Where the login is a member of one role only (the embedded servers, a careful administrator), taking that role on
+changes nothing; where the login owns the tables, `SET LOCAL ROLE` puts row-level security above it. Both are local
+to the transaction, so a pooler in transaction mode may stand between.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from pgvector.asyncpg import register_vector
+from sqlalchemy import event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from arqueduct.errors import DependencyUnavailable
+
+__all__ = ["Database", "Role", "Transaction", "owner_engine"]
+
+CONNECT_SECONDS = 10
+STATEMENT_SECONDS = 60
+"""No statement of ours takes long; one that does hangs, and is better tried again."""
+IDLE_SECONDS = 30
+"""A worker that was stopped (SIGSTOP, a frozen machine) inside a transaction gives its locks up after this."""
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+
+class Role(StrEnum):
+    """As whom a process works; what each may do is in sql/versions."""
+
+    APP = "arqueduct_app"
+    WORKER = "arqueduct_worker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """One open transaction, with two faces: the ORM's session, and asyncpg for statements written in SQL."""
+
+    session: AsyncSession
+    driver: "asyncpg.Connection[asyncpg.Record]"
+
+
+class Database:
+    """A pool of connections that work as one role."""
+
+    def __init__(self, url: str, role: Role, *, pool_size: int = 10, name: str = "arqueduct") -> None:
+        self.role = role
+        self._engine = create_async_engine(
+            _asyncpg_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_SECONDS,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": CONNECT_SECONDS,
+                "command_timeout": STATEMENT_SECONDS,
+                "server_settings": {
+                    "application_name": name,
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+                },
+            },
+        )
+        event.listen(self._engine.sync_engine, "connect", _register_codecs)
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID | None = None) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block, rolls back on any exception.
+
+        Without a tenant only what belongs to no tenant is seen (and, as a worker, jobs of all). Raises
+        `DependencyUnavailable` if Postgres is away or goes away.
+        """
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                await session.execute(
+                    text("SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant, true)"),
+                    {"role": self.role.value, "tenant": str(tenant_id) if tenant_id else ""},
+                )
+                connection = await (await session.connection()).get_raw_connection()
+                yield Transaction(session=session, driver=connection.driver_connection)  # type: ignore[arg-type]  # SQLAlchemy cannot know the driver
+        except AWAY as error:
+            raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated or isinstance(_cause(error), AWAY):
+                raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
+            raise
+
+    async def check(self) -> None:
+        """Raises `DependencyUnavailable` unless Postgres answers within a few seconds."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS / 2), self.transaction():
+                pass
+        except TimeoutError as error:
+            raise DependencyUnavailable("Postgres does not answer.") from error
+
+    @property
+    def in_use(self) -> int:
+        """Connections checked out of the pool."""
+        return int(self._engine.pool.checkedout())  # type: ignore[attr-defined]  # only the queue pool counts; it is the default
+
+    async def aclose(self) -> None:
+        await self._engine.dispose()
+
+
+def owner_engine(url: str) -> AsyncEngine:
+    """As the owner of the tables: for migrations and for the first identity, never for requests or jobs."""
+    return create_async_engine(_asyncpg_url(url), connect_args={"timeout": CONNECT_SECONDS})
+
+
+def _asyncpg_url(url: str) -> str:
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+def _register_codecs(connection: Any, _record: Any) -> None:
+    connection.run_async(register_vector)
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    return getattr(error.orig, "__cause__", None) or error.orig

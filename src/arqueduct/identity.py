@@ -1,0 +1,93 @@
+"""Who is calling: API keys, and the first tenant of a new installation."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from pwdlib import PasswordHash
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import insert
+
+from arqueduct.database import Transaction, owner_engine
+from arqueduct.errors import NotAuthenticated
+from arqueduct.ids import new_id
+from arqueduct.models import APIKey, Membership, Tenant, User
+
+__all__ = ["Identity", "NewIdentity", "authenticate", "create", "key_hash"]
+
+KEY_BYTES = 32
+PREFIX_LENGTH = 7
+"""`aq_` and four characters: enough to tell keys apart in a list, useless to an attacker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A user in a tenant, as proved by a key."""
+
+    tenant_id: UUID
+    user_id: UUID
+    role: str
+    key_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewIdentity:
+    """A tenant with its first user. Key and password are readable only here: the database has their hashes."""
+
+    tenant_id: UUID
+    user_id: UUID
+    email: str
+    password: str
+    api_key: str
+
+
+def key_hash(key: str) -> bytes:
+    """Keys carry 256 random bits, so one round of SHA-256 is enough, and quick on every request."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def authenticate(transaction: Transaction, key: str) -> Identity:
+    """Raises `NotAuthenticated` for a key that is unknown, revoked or expired."""
+    row = await transaction.driver.fetchrow("SELECT * FROM authenticate($1)", key_hash(key))
+    if row is None:
+        raise NotAuthenticated("This API key is not valid.")
+    return Identity(tenant_id=row["tenant_id"], user_id=row["user_id"], role=row["role"], key_id=row["key_id"])
+
+
+async def create(url: str, *, tenant: str, email: str) -> NewIdentity:
+    """Makes a tenant with an owner and an API key, as the owner of the tables."""
+    new = NewIdentity(
+        tenant_id=new_id(),
+        user_id=new_id(),
+        email=email,
+        password=secrets.token_urlsafe(18),
+        api_key=f"aq_{secrets.token_urlsafe(KEY_BYTES)}",
+    )
+    engine = owner_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await _insert(connection, new, tenant)
+    finally:
+        await engine.dispose()
+    return new
+
+
+async def _insert(connection: AsyncConnection, new: NewIdentity, tenant: str) -> None:
+    await connection.execute(insert(Tenant).values(id=new.tenant_id, name=tenant))
+    await connection.execute(
+        insert(User).values(
+            id=new.user_id, email=new.email, password_hash=PasswordHash.recommended().hash(new.password)
+        )
+    )
+    await connection.execute(insert(Membership).values(tenant_id=new.tenant_id, user_id=new.user_id, role="owner"))
+    await connection.execute(
+        insert(APIKey).values(
+            id=new_id(),
+            tenant_id=new.tenant_id,
+            user_id=new.user_id,
+            name="first key",
+            prefix=new.api_key[:PREFIX_LENGTH],
+            key_hash=key_hash(new.api_key),
+        )
+    )

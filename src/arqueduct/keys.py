@@ -1,0 +1,31 @@
+"""All names in Redis, in one place."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+__all__ = ["Keys"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Names below one prefix, so that several installations can share a Redis server."""
+
+    prefix: str
+
+    @property
+    def queue(self) -> str:
+        """Sorted set of arq: wake-ups by the time they are due."""
+        return f"{self.prefix}:queue"
+
+    @property
+    def control(self) -> str:
+        """Channel on which workers hear of cancels; they learn them by heartbeat at the latest."""
+        return f"{self.prefix}:control"
+
+    def live(self, user_id: UUID) -> str:
+        """Channel of one user's job messages."""
+        return f"{self.prefix}:live:{user_id}"
+
+    def ticket(self, ticket: str) -> str:
+        """A single-use pass for a socket."""
+        return f"{self.prefix}:ticket:{ticket}"

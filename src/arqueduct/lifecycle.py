@@ -1,0 +1,71 @@
+"""The states of a job and what may be done in each: values in, values out, no I/O.
+
+docs/job-lifecycle.md draws the same table; a test keeps the two equal.
+"""
+
+from enum import StrEnum
+
+from arqueduct.errors import IllegalTransition
+
+__all__ = ["FINAL", "UNFINISHED", "Action", "JobState", "check", "successors"]
+
+
+class JobState(StrEnum):
+    """Where a job stands. The row in Postgres is the only place that knows."""
+
+    QUEUED = "queued"
+    """Committed, not owned by a worker. Left by a claim, a cancel or a pause."""
+    RUNNING = "running"
+    """Owned by one attempt under a lease. Left by an end, a hand-back, a retry or a lapse of the lease."""
+    PAUSED = "paused"
+    """Put aside by a user, what is done is kept. Left by resume or cancel."""
+    COMPLETED = "completed"
+    """All stages ran and their results are committed. Never left."""
+    PARTIALLY_COMPLETED = "partially_completed"
+    """A parent some of whose children failed, as its policy allows. Never left."""
+    FAILED = "failed"
+    """A permanent error, or failures used up. Left only by a user's retry."""
+    CANCELLED = "cancelled"
+    """Someone asked for it. Left only by a user's retry."""
+
+
+class Action(StrEnum):
+    """What a user may ask of a job."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETRY = "retry"
+
+
+UNFINISHED = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED})
+FINAL = frozenset(JobState) - UNFINISHED
+
+_ALLOWED: dict[Action, frozenset[JobState]] = {
+    Action.CANCEL: UNFINISHED,
+    Action.PAUSE: frozenset({JobState.QUEUED, JobState.RUNNING}),
+    Action.RESUME: frozenset({JobState.PAUSED}),
+    Action.RETRY: frozenset({JobState.FAILED, JobState.CANCELLED, JobState.PARTIALLY_COMPLETED}),
+}
+
+_SUCCESSORS: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(JobState),
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.COMPLETED: frozenset(),
+    JobState.PARTIALLY_COMPLETED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+
+
+def check(action: Action, state: JobState) -> None:
+    """Raises `IllegalTransition`, which names the state, if `state` does not allow `action`."""
+    if state not in _ALLOWED[action]:
+        allowed = ", ".join(sorted(_ALLOWED[action]))
+        raise IllegalTransition(f"The job is {state}; {action} is possible only while it is {allowed}.", state=state)
+
+
+def successors(state: JobState) -> frozenset[JobState]:
+    """The states that may follow `state`."""
+    return _SUCCESSORS[state]

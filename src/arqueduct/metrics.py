@@ -1,0 +1,76 @@
+"""What Prometheus reads. Names carry base units; labels are bounded: never a user, a job or a file."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from arqueduct import __version__
+
+__all__ = ["CONTENT_TYPE", "render"]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+REGISTRY = CollectorRegistry()
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+
+stage_seconds = Histogram(
+    "document_processing_duration_seconds", "Time a stage took.", ["stage"], buckets=SECONDS, registry=REGISTRY
+)
+stage_errors = Counter(
+    "document_processing_errors_total", "Errors of stages.", ["stage", "error_type"], registry=REGISTRY
+)
+active_jobs = Gauge("active_processing_jobs", "Jobs this worker runs now.", registry=REGISTRY)
+job_ends = Counter("arqueduct_jobs_finished_total", "Attempts by how they ended.", ["kind", "end"], registry=REGISTRY)
+job_wait_seconds = Histogram(
+    "arqueduct_job_wait_seconds", "From due to claimed.", ["kind"], buckets=SECONDS, registry=REGISTRY
+)
+lease_losses = Counter("arqueduct_lease_losses_total", "Attempts that lost their job.", registry=REGISTRY)
+swept = Counter(
+    "arqueduct_swept_jobs_total", "Jobs the sweeper brought back, by reason.", ["reason"], registry=REGISTRY
+)
+pages = Counter("arqueduct_pages_total", "Pages extracted.", registry=REGISTRY)
+chunks = Counter("arqueduct_chunks_total", "Chunks stored.", registry=REGISTRY)
+embedded_texts = Counter(
+    "arqueduct_embedding_texts_total", "Texts by where their vector came from.", ["source"], registry=REGISTRY
+)
+embedding_seconds = Histogram(
+    "arqueduct_embedding_seconds", "Time of one call to the embedder.", buckets=SECONDS, registry=REGISTRY
+)
+request_seconds = Histogram(
+    "arqueduct_http_request_duration_seconds",
+    "Time to answer a request.",
+    ["method", "route", "status"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+search_seconds = Histogram(
+    "arqueduct_search_duration_seconds", "Time of a search.", ["mode"], buckets=SECONDS, registry=REGISTRY
+)
+sockets = Gauge("arqueduct_websocket_connections", "Live connections.", ["transport"], registry=REGISTRY)
+socket_messages = Counter(
+    "arqueduct_websocket_messages_total", "Messages sent to clients.", ["type"], registry=REGISTRY
+)
+socket_seconds = Histogram(
+    "arqueduct_websocket_connection_duration_seconds",
+    "How long live connections last.",
+    buckets=(1, 10, 60, 300, 1800, 3600, 14400, 86400),
+    registry=REGISTRY,
+)
+resyncs = Counter(
+    "arqueduct_websocket_resyncs_total", "States read again from Postgres for clients.", ["reason"], registry=REGISTRY
+)
+uploads = Counter("arqueduct_uploaded_bytes_total", "Bytes of accepted documents.", registry=REGISTRY)
+queued_jobs = Gauge("arqueduct_queued_jobs", "Jobs that wait for a worker.", registry=REGISTRY)
+oldest_queued_seconds = Gauge(
+    "arqueduct_oldest_queued_seconds", "Age of the oldest job that is due.", registry=REGISTRY
+)
+live_workers = Gauge("arqueduct_live_workers", "Workers that gave a sign of life within a lease.", registry=REGISTRY)
+pool_in_use = Gauge("arqueduct_database_connections_in_use", "Connections checked out of the pool.", registry=REGISTRY)
+loop_lag_seconds = Gauge(
+    "arqueduct_event_loop_lag_seconds", "How late the event loop wakes up, worst of late.", registry=REGISTRY
+)
+Info("arqueduct_build", "This version.", registry=REGISTRY).info({"version": __version__})
+
+
+def render() -> bytes:
+    """The page that Prometheus scrapes."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,233 @@
+"""The contract between the runner and a pipeline's stages, and the registry that finds both by entry point.
+
+A distribution adds a stage by an entry point in the group `arqueduct.stages` that names a subclass of `Stage`, and
+a pipeline by one in `arqueduct.pipelines` that names a `Pipeline`. The built-in ones register in just this way.
+"""
+
+import asyncio
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+import structlog
+
+from arqueduct.artifacts import Page, read_lines, writing
+from arqueduct.database import Database, Transaction
+from arqueduct.embedding import Embedder
+from arqueduct.errors import PipelineUnknown, SetupError
+from arqueduct.formats import Format
+from arqueduct.settings import Settings
+from arqueduct.storage import Storage
+
+__all__ = ["Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "registry"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A kind of job: the names of its stages, in order of flow."""
+
+    kind: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a stage works for: one attempt at one job, and the document it is about."""
+
+    job_id: UUID
+    attempt: int
+    tenant_id: UUID
+    user_id: UUID
+    document_id: UUID
+    name: str
+    format: Format
+    blob_id: UUID
+    size: int
+    """Bytes."""
+    sha256: str
+    language: str
+    """Name of the text-search configuration in Postgres."""
+    payload: dict[str, Any]
+
+
+class Parsers(Protocol):
+    """Reading documents outside this process; killed with the attempt that uses them."""
+
+    @property
+    def recipe(self) -> str:
+        """Names everything that decides what text comes out of the same bytes."""
+        ...
+
+    async def extract(
+        self,
+        source: Path,
+        format: Format,
+        target: Path,
+        on_progress: Callable[[int, int, str], None],
+    ) -> Any: ...
+
+    async def chunk(self, source: Path, target: Path, on_progress: Callable[[int, int, str], None]) -> Any: ...
+
+
+@dataclass(kw_only=True)
+class StageContext:
+    """Everything a stage may use, and the files through which stages hand their work on."""
+
+    subject: Subject
+    settings: Settings
+    folder: Path
+    """The attempt's own work folder; removed at its end, whatever the end."""
+    database: Database
+    storage: Storage
+    embedder: Embedder
+    model_id: int
+    """Under which the embedder's vectors are stored."""
+    parsers: Parsers
+    report: Callable[[int, int, str, str | None], None]
+    """Use `progress`."""
+    complete: Callable[[], AbstractAsyncContextManager[Transaction]]
+    """Use `completion`."""
+    recipe: list[str] = field(default_factory=list)
+    """What made the text as it is now: extractor and options, then each stage that rewrote it."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What stages found out about the document: pages, characters, title, …"""
+
+    @property
+    def source_path(self) -> Path:
+        """The document's bytes, after download."""
+        return self.folder / "source"
+
+    @property
+    def pages_path(self) -> Path:
+        """`Page` records, after extract."""
+        return self.folder / "pages.jsonl"
+
+    @property
+    def chunks_path(self) -> Path:
+        """`Chunk` records, after chunk."""
+        return self.folder / "chunks.jsonl"
+
+    @property
+    def text_recipe(self) -> str:
+        """Under which the text as it is now is kept beside its blob."""
+        return hashlib.sha256("\n".join(self.recipe).encode()).hexdigest()[:32]
+
+    def progress(self, done: int, total: int, unit: str = "", message: str | None = None) -> None:
+        """Says how far this stage is, in units of its own. Call it as often as you like: it only keeps the newest."""
+        self.report(done, total, unit, message)
+
+    def completion(self) -> AbstractAsyncContextManager[Transaction]:
+        """The transaction that ends the job: its results become visible with its completion, or not at all.
+
+        Raises `LeaseLost` at its end, and rolls back, if this attempt no longer owns the job.
+        """
+        return self.complete()
+
+    async def rewrite_pages(self, rewrite: Callable[[Page], Page], *, version: str = "1") -> None:
+        """Replaces every page's text, page by page in a thread; the result is what is chunked, kept and shown.
+
+        `version` names the rewriting among the texts kept for a blob: change it when the outcome changes.
+        """
+        total = int(self.facts.get("pages", 0))
+        await asyncio.to_thread(self._rewrite, rewrite, total)
+        self.recipe.append(f"{rewrite.__module__}.{rewrite.__qualname__} {version}")
+
+    def _rewrite(self, rewrite: Callable[[Page], Page], total: int) -> None:
+        characters = 0
+        with writing(self.pages_path.with_suffix(".rewritten")) as write:
+            for done, page in enumerate(map(rewrite, read_lines(self.pages_path, Page)), 1):
+                write(page)
+                characters += len(page.text)
+                self.report(done, total, "pages", None)
+        self.pages_path.with_suffix(".rewritten").replace(self.pages_path)
+        self.facts["characters"] = characters
+
+
+class Stage(ABC):
+    """One step of a pipeline. Instances are shared by all jobs of a process: keep state in the context."""
+
+    name: ClassVar[str]
+    """A verb, unique among all installed stages: `extract`."""
+    label: ClassVar[str]
+    """What clients see while it runs: `extracting`."""
+    weight: ClassVar[float] = 0.0
+    """Its share of overall progress, relative to the other stages' weights."""
+    version: ClassVar[str] = "1"
+    """Change it when the stage's output changes for the same input."""
+    pipeline: ClassVar[str | None] = None
+    """For a stage that joins a pipeline declared elsewhere: the kind of that pipeline …"""
+    before: ClassVar[str | None] = None
+    """… and the name of the stage it goes before …"""
+    after: ClassVar[str | None] = None
+    """… or after."""
+
+    @abstractmethod
+    async def run(self, context: StageContext) -> None:
+        """Does the work. Raise a `PermanentError` to fail the job, a `TransientError` to have it tried again."""
+
+
+class Registry:
+    """Pipelines with their stages in order, additions put in their places."""
+
+    def __init__(self, pipelines: Iterable[Pipeline], stages: Iterable[Stage]) -> None:
+        self._stages: dict[str, Stage] = {}
+        for stage in stages:
+            if stage.name in self._stages:
+                raise SetupError(f"Two installed stages are named {stage.name}: remove one of their packages.")
+            self._stages[stage.name] = stage
+        self._pipelines = {pipeline.kind: list(pipeline.stages) for pipeline in pipelines}
+        for stage in self._stages.values():
+            if stage.pipeline is not None:
+                self._place(stage)
+
+    def stages(self, kind: str, *, without: frozenset[str] = frozenset()) -> Sequence[Stage]:
+        """The stages of a kind in order of flow. Raises `PipelineUnknown`."""
+        if kind not in self._pipelines:
+            raise PipelineUnknown(f"No pipeline of the kind {kind} is installed on this worker.")
+        found = [self._stages[name] for name in self._pipelines[kind] if name in self._stages]
+        missing = set(self._pipelines[kind]) - set(self._stages)
+        if missing:
+            raise PipelineUnknown(f"The pipeline {kind} needs stages that are not installed: {', '.join(missing)}.")
+        return [stage for stage in found if stage.pipeline is None or stage.name not in without]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self._pipelines)
+
+    def _place(self, stage: Stage) -> None:
+        names = self._pipelines.get(stage.pipeline or "")
+        neighbour = stage.before or stage.after
+        if names is None or neighbour not in names:
+            raise SetupError(
+                f"The stage {stage.name} wants to stand next to {neighbour} in {stage.pipeline}, which is not there: "
+                "upgrade or remove its package."
+            )
+        names.insert(names.index(neighbour) + (0 if stage.before else 1), stage.name)
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """What is installed in this environment. Raises `SetupError` that names the package which does not load."""
+    return Registry(
+        [_load(point, Pipeline) for point in entry_points(group="arqueduct.pipelines")],
+        [_load(point, type)() for point in sorted(entry_points(group="arqueduct.stages"))],
+    )
+
+
+def _load(point: EntryPoint, kind: type) -> Any:
+    try:
+        found = point.load()
+    except Exception as error:
+        raise SetupError(f"The entry point {point.name} = {point.value} does not load: {error}") from error
+    if not isinstance(found, kind):
+        raise SetupError(f"The entry point {point.name} = {point.value} is not a {kind.__name__}.")
+    return found

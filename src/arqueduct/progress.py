@@ -1,0 +1,55 @@
+"""How far a job is: the share of each stage, overall progress, time left. Values in, values out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Span", "eta_seconds", "overall", "spans"]
+
+LEAST_BASIS = 0.05
+"""An estimate from less of the work than this would swing wildly; none is shown then."""
+
+
+class Weighted(Protocol):
+    """What `spans` needs to know of a stage."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The part of overall progress that a stage fills, both between 0 and 1."""
+
+    start: float
+    end: float
+
+
+def spans(stages: Sequence[Weighted]) -> dict[str, Span]:
+    """Lays the stages' weights end to end and scales their sum to 1; equal shares if all weights are 0."""
+    total = sum(stage.weight for stage in stages)
+    found: dict[str, Span] = {}
+    reached = 0.0
+    for stage in stages:
+        start, reached = reached, reached + (stage.weight / total if total else 1 / len(stages))
+        found[stage.name] = Span(start=round(start, 6), end=round(reached, 6))
+    return found
+
+
+def overall(span: Span, done: int, total: int) -> float:
+    """Progress of the whole job when its stage has done `done` of `total` units; a stage of unknown size is at 0."""
+    share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+    return span.start + (span.end - span.start) * share
+
+
+def eta_seconds(elapsed: float, progress: float, *, since: float = 0.0) -> int | None:
+    """Seconds left at the pace so far; `None` while there is no basis.
+
+    `elapsed` are the seconds that took progress from `since` to `progress`.
+    """
+    gained = progress - since
+    if gained < LEAST_BASIS or elapsed <= 0:
+        return None
+    return round(elapsed * (1 - progress) / gained)

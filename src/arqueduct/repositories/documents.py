@@ -1,0 +1,126 @@
+"""Documents and their blobs. A document's status is the state of its newest ingest job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlmodel import select, text
+
+from arqueduct.database import Transaction
+from arqueduct.models import Blob, Deletion, Document, Job
+from arqueduct.storage.layout import blob_prefix
+
+__all__ = ["Listed", "add_blob", "drop_vectors", "find", "lock_chunks", "mark_deleted", "page", "purge"]
+
+DELETION_LOCK_SECONDS = 10
+"""How long a deletion waits for a worker that is just storing this document; then the sweeper does it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A document with the job that its status comes from."""
+
+    document: Document
+    job: Job
+
+
+async def add_blob(transaction: Transaction, blob: Blob) -> Blob:
+    """Inserts the blob, or returns the one of the same bytes that the tenant has already, locked against deletion."""
+    row = await transaction.driver.fetchrow(
+        "INSERT INTO blobs (id, tenant_id, sha256, size) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id",
+        blob.id,
+        blob.tenant_id,
+        blob.sha256,
+        blob.size,
+    )
+    return blob if row is None or row["id"] == blob.id else blob.model_copy(update={"id": row["id"]})
+
+
+async def find(transaction: Transaction, document_id: UUID) -> Listed | None:
+    found = (
+        await transaction.session.exec(
+            select(Document, Job)
+            .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+            .where(Document.id == document_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
+        )
+    ).first()
+    return Listed(document=found[0], job=found[1]) if found else None
+
+
+async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[Listed]:
+    """The newest first, from the one older than `before`; ids are in order of creation."""
+    query = (
+        select(Document, Job)
+        .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .where(Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
+        .order_by(Document.id.desc())  # type: ignore[attr-defined]  # a column, not a UUID
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(Document.id < before)
+    return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
+
+
+async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:
+    """Hides the document from every reader and notes that its parts are to be removed. False: there is none."""
+    row = await transaction.driver.fetchrow(
+        "UPDATE documents SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING tenant_id",
+        document_id,
+    )
+    if row is None:
+        return False
+    transaction.session.add(Deletion(document_id=document_id, tenant_id=row["tenant_id"]))
+    await transaction.session.flush()
+    return True
+
+
+async def purge(transaction: Transaction, document_id: UUID) -> str | None:
+    """Removes the rows of a deleted document; returns the storage prefix to delete after the commit, if any.
+
+    Idempotent: what an earlier call removed is not missed. Vectors go unless another document has the same text,
+    the blob goes unless another document has the same bytes.
+    """
+    driver = transaction.driver
+    await driver.execute(f"SET LOCAL lock_timeout = '{DELETION_LOCK_SECONDS}s'")
+    await lock_chunks(transaction, document_id, replaces=True)
+    document = await driver.fetchrow("SELECT tenant_id, blob_id FROM documents WHERE id = $1", document_id)
+    hashes = await driver.fetch("DELETE FROM chunks WHERE document_id = $1 RETURNING text_hash", document_id)
+    await drop_vectors(transaction, document_id, [row["text_hash"] for row in hashes])
+    if document is None:
+        kept: str | None = await driver.fetchval("SELECT prefix FROM deletions WHERE document_id = $1", document_id)
+        return kept
+    await driver.execute("DELETE FROM documents WHERE id = $1", document_id)
+    orphan = await driver.fetchrow(
+        "DELETE FROM blobs b WHERE id = $1 AND NOT EXISTS (SELECT FROM documents WHERE blob_id = b.id) RETURNING id",
+        document["blob_id"],
+    )
+    if orphan is None:
+        return None
+    prefix: str = blob_prefix(document["tenant_id"], document["blob_id"])
+    await driver.execute("UPDATE deletions SET prefix = $2 WHERE document_id = $1", document_id, prefix)
+    return prefix
+
+
+async def drop_vectors(transaction: Transaction, document_id: UUID, hashes: Sequence[bytes]) -> None:
+    """Removes vectors of these texts, and those bought for this document, that no chunk of the tenant has now."""
+    await transaction.driver.execute(
+        "DELETE FROM embeddings e WHERE (e.text_hash = ANY ($2::bytea[]) OR e.bought_for = $1) "
+        "AND NOT EXISTS (SELECT FROM chunks c WHERE c.tenant_id = e.tenant_id AND c.text_hash = e.text_hash)",
+        document_id,
+        hashes,
+    )
+
+
+async def lock_chunks(transaction: Transaction, document_id: UUID, *, replaces: bool) -> None:
+    """Serialises writers of one document, and keeps vectors from being dropped while chunks come that need them.
+
+    Who only adds chunks shares the tenant's vectors; who may drop vectors holds them alone.
+    """
+    await transaction.session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('document ' || :id, 0))"), params={"id": str(document_id)}
+    )
+    lock = "pg_advisory_xact_lock" if replaces else "pg_advisory_xact_lock_shared"
+    await transaction.session.execute(
+        text(f"SELECT {lock}(hashtextextended('vectors ' || current_setting('app.tenant_id'), 0))")
+    )

@@ -1,0 +1,38 @@
+"""When a failed attempt is tried again: values in, values out."""
+
+import random
+from datetime import timedelta
+
+from arqueduct.errors import ArqueductError, TransientError
+
+__all__ = ["backoff", "is_retryable", "problem_of"]
+
+FIRST = 2.0
+LONGEST = 600.0
+LONGEST_ASKED = 3600.0
+"""A provider that asks for more than this is treated as if it had asked for this."""
+
+
+def backoff(failures: int, *, retry_after: timedelta | None = None) -> timedelta:
+    """How long to wait after the n-th failure: exponential with full jitter, never less than was asked for."""
+    ceiling = min(LONGEST, FIRST * 2 ** min(max(failures - 1, 0), 20))
+    jittered = random.uniform(0, ceiling)  # noqa: S311  # spreads load, guards nothing
+    asked = min(retry_after.total_seconds(), LONGEST_ASKED) if retry_after else 0.0
+    return timedelta(seconds=asked + jittered)
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Transient errors, and errors nobody foresaw: a bug may be mended, a machine may be sick."""
+    return isinstance(error, TransientError) or not isinstance(error, ArqueductError)
+
+
+def problem_of(error: BaseException, stage: str) -> dict[str, object]:
+    """What a user reads of an error: `{code, message, stage, retryable, advice}`."""
+    known = error if isinstance(error, ArqueductError) else ArqueductError()
+    return {
+        "code": known.code,
+        "message": known.message,
+        "stage": stage,
+        "retryable": is_retryable(error),
+        "advice": known.advice,
+    }

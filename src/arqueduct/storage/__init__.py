@@ -1,0 +1,5 @@
+"""Where blobs live: one small contract over local disk, S3, Google Cloud Storage, Azure and memory."""
+
+from arqueduct.storage.store import Storage
+
+__all__ = ["Storage"]

@@ -1,0 +1,43 @@
+"""What a folder on this machine needs beyond what obstore does for it; every function here blocks."""
+
+import os
+import shutil
+from pathlib import Path
+
+__all__ = ["make_private", "prove_writable", "remove_leftovers", "settle"]
+
+PRIVATE = 0o700
+"""Documents of users: no other account of this machine may read them, whatever the umask says."""
+
+
+def make_private(folder: Path) -> None:
+    """Creates a folder and the missing ones above it for this account only; existing ones stay as they are."""
+    if not folder.exists():
+        make_private(folder.parent)
+        folder.mkdir(mode=PRIVATE, exist_ok=True)
+
+
+def settle(path: Path) -> None:
+    """Flushes a file and its entry in the folder to the disk.
+
+    A blob is written before the row that promises it, so it has to survive the power failure that the row survives.
+    """
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a listing does not show: empty folders, and the halves of files whose writer was killed."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def prove_writable(root: Path) -> None:
+    """Raises `FileNotFoundError` or `PermissionError`; a volume that is not mounted is the usual cause."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder")
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(f"{root} cannot be written by this account")
