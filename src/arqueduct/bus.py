@@ -44,13 +44,15 @@ def connect(url: str, keys: Keys) -> ArqRedis:
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), 3),
         retry_on_error=[ConnectionError, TimeoutError, OSError, RedisConnectionError, RedisTimeoutError],
     )
-    return ArqRedis(
+    redis = ArqRedis(
         pool,
         job_serializer=serialize,
         job_deserializer=deserialize,
         default_queue_name=keys.queue,
         expires_extra_ms=EXPIRES_EXTRA_MS,
     )
+    redis.auto_close_connection_pool = True
+    return redis
 
 
 class Bus:

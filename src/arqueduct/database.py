@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from arqueduct.errors import DependencyUnavailable
 
-__all__ = ["Database", "Role", "Transaction", "owner_engine"]
+__all__ = ["Database", "Driver", "Role", "Transaction", "owner_engine"]
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
@@ -43,6 +43,13 @@ AWAY = (
 )
 
 
+_ENTER = text("SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant, true)")
+
+
+Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+"""A connection as asyncpg spells it."""
+
+
 class Role(StrEnum):
     """As whom a process works; what each may do is in sql/versions."""
 
@@ -55,7 +62,7 @@ class Transaction:
     """One open transaction, with two faces: the ORM's session, and asyncpg for statements written in SQL."""
 
     session: AsyncSession
-    driver: "asyncpg.Connection[asyncpg.Record]"
+    driver: Driver
 
 
 class Database:
@@ -91,12 +98,10 @@ class Database:
         """
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                await session.execute(
-                    text("SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant, true)"),
-                    {"role": self.role.value, "tenant": str(tenant_id) if tenant_id else ""},
-                )
-                connection = await (await session.connection()).get_raw_connection()
-                yield Transaction(session=session, driver=connection.driver_connection)  # type: ignore[arg-type]  # SQLAlchemy cannot know the driver
+                connection = await session.connection()
+                await connection.execute(_ENTER, {"role": self.role.value, "tenant": str(tenant_id or "")})
+                raw = await connection.get_raw_connection()
+                yield Transaction(session=session, driver=cast("Driver", raw.driver_connection))
         except AWAY as error:
             raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
         except DBAPIError as error:

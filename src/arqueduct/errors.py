@@ -3,8 +3,10 @@
     ArqueductError
     ├── RequestError                what a caller can mend: 4xx
     │   ├── NotAuthenticated 401    ├── Forbidden 403        ├── NotFound 404
-    │   ├── MethodNotAllowed 405    ├── IllegalTransition 409 ├── UploadTooLarge 413
-    │   ├── UnsupportedFormat 415   └── InvalidRequest 422 ── EmptyUpload, MissingFile, InvalidCursor, InvalidQuery
+    │   ├── MethodNotAllowed 405    ├── IllegalTransition 409 ├── DocumentNotReady 409
+    │   ├── UploadTooLarge 413      ├── RequestTooLarge 413   ├── UnsupportedFormat 415
+    │   ├── RangeNotSatisfiable 416
+    │   └── InvalidRequest 422 ── EmptyUpload, MissingFile, InvalidCursor, InvalidJSON, InvalidQuery
     ├── PermanentError              a job fails at once: trying again cannot help
     │   ├── DocumentCorrupt         ├── DocumentEncrypted    ├── DocumentTooComplex
     │   ├── DocumentTooLong         ├── DocumentHasNoText    ├── DocumentTimeout
@@ -31,6 +33,7 @@ __all__ = [
     "DocumentCorrupt",
     "DocumentEncrypted",
     "DocumentHasNoText",
+    "DocumentNotReady",
     "DocumentTimeout",
     "DocumentTooComplex",
     "DocumentTooLong",
@@ -40,6 +43,7 @@ __all__ = [
     "Forbidden",
     "IllegalTransition",
     "InvalidCursor",
+    "InvalidJSON",
     "InvalidQuery",
     "InvalidRequest",
     "LeaseLost",
@@ -52,7 +56,9 @@ __all__ = [
     "PermanentError",
     "PipelineUnknown",
     "ProviderLimited",
+    "RangeNotSatisfiable",
     "RequestError",
+    "RequestTooLarge",
     "SetupError",
     "TransientError",
     "UnsupportedFormat",
@@ -121,6 +127,13 @@ class IllegalTransition(RequestError):
     advice = "Read the job's state; what it allows is in docs/job-lifecycle.md."
 
 
+class DocumentNotReady(RequestError):
+    """The document has no text yet: its job has not stored it."""
+
+    status = 409
+    advice = "Wait until the document's status is `completed`; if it failed, its `error` says why."
+
+
 class UploadTooLarge(RequestError):
     """The file is larger than this server accepts."""
 
@@ -128,11 +141,25 @@ class UploadTooLarge(RequestError):
     advice = "Split the file, or raise ARQUEDUCT_MAX_UPLOAD_BYTES."
 
 
+class RequestTooLarge(RequestError):
+    """The body of this request is larger than this address accepts."""
+
+    status = 413
+    advice = "Send less at a time; files go to POST /api/v1/documents."
+
+
 class UnsupportedFormat(RequestError):
     """This kind of file cannot be read."""
 
     status = 415
     advice = "Send a PDF, DOCX, HTML, Markdown or plain-text file; the type is told by content, not by name."
+
+
+class RangeNotSatisfiable(RequestError):
+    """The file has no bytes in this range."""
+
+    status = 416
+    advice = "See the `Content-Range` header for the size of the file."
 
 
 class InvalidRequest(RequestError):
@@ -158,6 +185,12 @@ class InvalidCursor(InvalidRequest):
     """The cursor was not made by this list."""
 
     advice = "Pass `next_cursor` of the previous page unchanged, or leave it out to begin anew."
+
+
+class InvalidJSON(InvalidRequest):
+    """The body is not valid JSON."""
+
+    advice = "Send one JSON value in UTF-8 with `Content-Type: application/json`."
 
 
 class InvalidQuery(InvalidRequest):

@@ -35,6 +35,8 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     id: str
     """`<job id>:<seq>`: unique, and the same wherever this state is told again."""
     type: MessageType
+    tenant_id: UUID
+    """A user may belong to several; who is connected for one hears nothing of another."""
     job_id: UUID
     kind: str
     document_id: UUID | None

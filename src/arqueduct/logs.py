@@ -13,7 +13,7 @@ from arqueduct.settings import Settings
 __all__ = ["configure"]
 
 PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
-API_KEY = re.compile(r"\b(aq_[0-9a-z]{4})[0-9A-Za-z_-]{8,}|\b(sk-)[0-9A-Za-z_-]{8,}")
+API_KEY = re.compile(r"\b(aq_[0-9A-Za-z_-]{4})[0-9A-Za-z_-]{8,}|\b(sk-)[0-9A-Za-z_-]{8,}")
 
 
 def configure(settings: Settings) -> None:

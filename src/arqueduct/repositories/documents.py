@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import select, text
+from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.models import Blob, Deletion, Document, Job
@@ -117,10 +117,7 @@ async def lock_chunks(transaction: Transaction, document_id: UUID, *, replaces: 
 
     Who only adds chunks shares the tenant's vectors; who may drop vectors holds them alone.
     """
-    await transaction.session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended('document ' || :id, 0))"), params={"id": str(document_id)}
-    )
+    driver = transaction.driver
+    await driver.execute("SELECT pg_advisory_xact_lock(hashtextextended('document ' || $1, 0))", str(document_id))
     lock = "pg_advisory_xact_lock" if replaces else "pg_advisory_xact_lock_shared"
-    await transaction.session.execute(
-        text(f"SELECT {lock}(hashtextextended('vectors ' || current_setting('app.tenant_id'), 0))")
-    )
+    await driver.execute(f"SELECT {lock}(hashtextextended('vectors ' || current_setting('app.tenant_id'), 0))")

@@ -6,18 +6,20 @@ The steps are those of docs/job-lifecycle.md.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from arqueduct import events
+from arqueduct.database import Driver
 from arqueduct.events import JobMessage
 from arqueduct.lifecycle import JobState
 from arqueduct.queue import WakeUp
 
 __all__ = [
+    "COLUMNS",
     "Claimed",
     "Step",
     "advance",
@@ -30,6 +32,7 @@ __all__ = [
     "heartbeat",
     "mark_dispatched",
     "message_of",
+    "moving",
     "note_created",
     "release",
     "retry",
@@ -69,12 +72,11 @@ class Step:
     is_new_stage: bool
 
 
-Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-_MESSAGE = """
+COLUMNS = """
     id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
     error, fence, seq, updated_at
 """
+"""What `message_of` reads of a row."""
 
 _NOTE = """
     INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, error, attempt)
@@ -82,10 +84,10 @@ _NOTE = """
 """
 
 
-def _moving(event: str, update: str) -> str:
+def moving(event: str, update: str) -> str:
     """A statement that changes rows, notes the change in the history, and returns the new state."""
     noted = _NOTE.format(event=event)
-    return f"WITH moved AS ({update} RETURNING *), noted AS ({noted}) SELECT {_MESSAGE} FROM moved"
+    return f"WITH moved AS ({update} RETURNING *), noted AS ({noted}) SELECT {COLUMNS} FROM moved"
 
 
 _CLAIM = """
@@ -130,7 +132,7 @@ _ADVANCE = """
     SELECT id, tenant_id, user_id, kind, document_id, document_name, progress, seq, updated_at FROM moved
 """
 
-_COMPLETE = _moving(
+_COMPLETE = moving(
     "job_completed",
     """
     UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = $3, details = $4,
@@ -139,7 +141,7 @@ _COMPLETE = _moving(
     """,
 )
 
-_FAIL = _moving(
+_FAIL = moving(
     "job_failed",
     """
     UPDATE jobs SET state = 'failed', stage = 'failed', seq = seq + 1, failures = failures + 1, error = $3,
@@ -149,7 +151,7 @@ _FAIL = _moving(
     """,
 )
 
-_RELEASE = _moving(
+_RELEASE = moving(
     "job_queued",
     """
     UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
@@ -166,18 +168,18 @@ _CANCELLED = """
     WHERE {where}
 """
 
-_CANCEL = _moving("job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND state IN ('queued', 'paused')"))
+_CANCEL = moving("job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND state IN ('queued', 'paused')"))
 _CANCEL_FLAG = "UPDATE jobs SET cancel_requested = true WHERE id = $1 AND state = 'running' RETURNING id"
-_CANCEL_RUNNING = _moving(
+_CANCEL_RUNNING = moving(
     "job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND fence = $2 AND state = 'running'")
 )
 # The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
-_CANCEL_OF_DOCUMENT = _moving(
+_CANCEL_OF_DOCUMENT = moving(
     "job_cancelled",
     _CANCELLED.format(fence=1, where="document_id = $1 AND state IN ('queued', 'running', 'paused')"),
 )
 
-_RETRY = _moving(
+_RETRY = moving(
     "job_queued",
     """
     UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
@@ -187,7 +189,7 @@ _RETRY = _moving(
     """,
 )
 
-_CREATED = _moving("job_queued", "UPDATE jobs SET updated_at = now() WHERE id = ANY($1::uuid[])")
+_CREATED = moving("job_queued", "UPDATE jobs SET updated_at = now() WHERE id = ANY($1::uuid[])")
 
 
 async def note_created(driver: Driver, ids: Sequence[UUID]) -> list[asyncpg.Record]:
@@ -211,7 +213,7 @@ async def claim(driver: Driver, job_id: UUID, dispatch: int, owner: str, lease: 
     row = await driver.fetchrow(_CLAIM, job_id, dispatch, owner, lease)
     if row is None:
         return None
-    return Claimed(**{**row, "payload": msgspec.json.decode(row["payload"])})
+    return Claimed(**row)
 
 
 async def heartbeat(driver: Driver, mine: Sequence[tuple[UUID, int]], lease: timedelta) -> dict[UUID, asyncpg.Record]:
@@ -324,6 +326,7 @@ def message_of(row: asyncpg.Record) -> JobMessage:
     return JobMessage(
         id=f"{row['id']}:{row['seq']}",
         type=events.type_of(state),
+        tenant_id=row["tenant_id"],
         job_id=row["id"],
         kind=row["kind"],
         document_id=row["document_id"],
@@ -332,9 +335,9 @@ def message_of(row: asyncpg.Record) -> JobMessage:
         stage=row["stage"],
         progress=round(row["progress"], 4),
         message=row["message"],
-        details=_object(row["details"]) or {},
+        details=row["details"],
         eta_seconds=row["eta_seconds"],
-        error=_object(row["error"]),
+        error=row["error"],
         attempt=row["fence"],
         seq=row["seq"],
         timestamp=row["updated_at"],
@@ -345,6 +348,7 @@ def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
     return JobMessage(
         id=f"{step.job_id}:{seq}",
         type="job_progress",
+        tenant_id=row["tenant_id"],
         job_id=step.job_id,
         kind=row["kind"],
         document_id=row["document_id"],
@@ -363,10 +367,5 @@ def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
 
 
 def _json(value: dict[str, Any]) -> str:
+    """jsonb goes out as text, and comes back as a dict: so SQLAlchemy has set up the connection."""
     return msgspec.json.encode(value).decode()
-
-
-def _object(value: Any) -> dict[str, Any] | None:
-    """jsonb arrives as text from asyncpg, as a dict from the ORM."""
-    decoded: dict[str, Any] | None = msgspec.json.decode(value) if isinstance(value, str) else value
-    return decoded

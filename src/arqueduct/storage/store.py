@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -173,8 +174,9 @@ class Storage:
         return deleted
 
     async def _some_below(self, prefix: str) -> list[str]:
-        page = await anext(obstore.list(self._store, prefix, chunk_size=PAGE), [])
-        return [entry["path"] for entry in page]
+        async for page in obstore.list(self._store, prefix, chunk_size=PAGE):
+            return [entry["path"] for entry in page]
+        return []
 
     async def _delete(self, keys: list[str]) -> int:
         """Zero when one of them was already gone: the others may be or not, so the caller looks again."""
@@ -198,8 +200,21 @@ def _open(url: str) -> "ObjectStore":
         local.make_private(root)
         return LocalStore(root, automatic_cleanup=True)
     if parts.scheme in CLOUDS and parts.netloc:
-        return from_url(url, client_options=CLIENT, retry_config=RETRY)  # type: ignore[call-overload,no-any-return]  # no overload takes a URL of any cloud
+        options: ClientConfig = {**CLIENT, "allow_http": _may_be_plain(os.environ)}
+        return from_url(url, client_options=options, retry_config=RETRY)
     raise ValueError("it must begin with file:///, s3://bucket, gs://bucket, az://container or memory:///")
+
+
+def _may_be_plain(environment: Mapping[str, str]) -> bool:
+    """Whether the administrator asks for HTTP without TLS, as a MinIO beside the workers has it.
+
+    Said here again because client options of ours replace those that obstore reads from `AWS_ALLOW_HTTP`.
+    """
+    switches = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
+    endpoints = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+    return any(environment.get(name, "").lower() in ("1", "true") for name in switches) or any(
+        environment.get(name, "").startswith("http://") for name in endpoints
+    )
 
 
 def _valid(key: str) -> None:

@@ -27,6 +27,7 @@ MARKDOWN_SEPARATORS: Final = (r"\n#{1,6} ", r"```\n", r"\n(?:\*\*\*+|---+|___+)\
 HEADING_OR_FENCE: Final = re.compile(
     r"^(?:[ ]{0,3}#{1,6}[ \t]+(?P<title>[^\n]*?)[ \t#]*$|[ ]{0,3}(?P<fence>```|~~~))", re.MULTILINE
 )
+HEADING_LINE: Final = re.compile(r"[ ]{0,3}#{1,6}[ \t]")
 SENTENCE_END: Final = re.compile(r".*[。！？；，、.!?;,)\]}>]", re.DOTALL)
 
 
@@ -41,14 +42,15 @@ def chunks(pages: Iterable[Page], chunk_chars: int, overlap: int, *, markdown: b
     cutter = _Cutter(chunk_chars - overlap, markdown=markdown)
     outline = _Outline(markdown=markdown)
     ordinal = 0
-    for start, end in _spans(text, cutter, max(WINDOW_CHARS, 4 * chunk_chars)):
+    spans = _spans(text, cutter, max(WINDOW_CHARS, 4 * chunk_chars))
+    for start, end in _headings_joined(text, spans, chunk_chars) if markdown else spans:
         heading, begins_with_it = outline.at(text.between(start, end))
         start, end = _stripped(text, start, end)
         if start == end:
             continue
         heading = heading or text.headings.get(text.page_at(start))
         if not begins_with_it:
-            start = _reach_back(text, start, overlap)
+            start = _reach_back(text, start, min(overlap, chunk_chars - (end - start)))
         first, last = text.page_at(start), text.page_at(end - 1)
         yield Chunk(
             ordinal=ordinal,
@@ -122,12 +124,33 @@ def _spans(text: _Text, cutter: "_Cutter", window: int) -> Iterator[tuple[int, i
     """Pieces of the text without a gap. The last of each window waits for what follows it."""
     start, more = 0, True
     while more:
-        text.forget(start - cutter.size)
+        text.forget(start - 2 * cutter.size)  # an overlap, or a heading that waits, may reach back that far
         more = text.grow_to(start + window)
         lengths = cutter.cut(text.between(start, text.end))
         for length in lengths[:-1] if more else lengths:
             yield start, start + length
             start += length
+
+
+def _headings_joined(text: _Text, spans: Iterable[tuple[int, int]], most: int) -> Iterator[tuple[int, int]]:
+    """Headings that were cut off alone go with what they stand above, where both fit into a passage."""
+    waiting: tuple[int, int] | None = None
+    for start, end in spans:
+        span = (start, end)
+        if waiting and end - waiting[0] <= most:
+            span = (waiting[0], end)
+        elif waiting:
+            yield waiting
+        waiting = span if _is_headings_only(text.between(*span)) else None
+        if not waiting:
+            yield span
+    if waiting:
+        yield waiting
+
+
+def _is_headings_only(piece: str) -> bool:
+    lines = [line for line in piece.split("\n") if line.strip()]
+    return bool(lines) and all(HEADING_LINE.match(line) for line in lines)
 
 
 class _Cutter:

@@ -5,6 +5,7 @@ on memory and time. pypdf has limits, but raises whatever its reading stumbles o
 """
 
 import logging
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ __all__ = ["extract"]
 MAX_OUTLINE: Final = 20_000  # entries; more is a generated index or an attack, and nobody's heading
 MAX_HEADING_CHARS: Final = 200
 MAX_METADATA_CHARS: Final = 500
+SPACE_AT_LINE_END: Final = re.compile(r"[ \t]+(?=\n)")
 PASSWORD_NEEDED: Final = 4  # FPDF_ERR_PASSWORD
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ def _page_text(document: Any, index: int) -> str | None:
 
 def _tidy(text: str) -> str:
     """pdfium writes U+FFFE for a hyphen at a line's end and leaves the break out: dropping it joins the word."""
-    return clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return SPACE_AT_LINE_END.sub("", clean(text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def _check_length(pages: int, most: int) -> None:

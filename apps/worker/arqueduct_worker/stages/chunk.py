@@ -20,6 +20,7 @@ class Chunk(Stage):
             context.pages_path,
             context.chunks_path,
             lambda done, total, unit: context.progress(done, total, unit),
+            format=context.subject.format,
         )
         context.facts["chunks"] = chunked.chunks
 

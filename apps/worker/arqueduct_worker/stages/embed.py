@@ -1,4 +1,4 @@
-"""Finds or buys a vector for every passage. Each is kept as soon as it is there, so a retry buys only what is missing."""
+"""Finds or buys a vector for every passage; each is kept at once, so a retry buys only what is missing."""
 
 import asyncio
 import hashlib
@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from uuid import UUID
 
-import numpy as np
+from pgvector import HalfVector
 
 from arqueduct import metrics
 from arqueduct.artifacts import Chunk, read_lines
+from arqueduct.embedding import Vectors
 from arqueduct.errors import LeaseLost
 from arqueduct.pipeline import Stage, StageContext
 
@@ -89,7 +90,7 @@ async def _missing(context: StageContext, wanted: dict[bytes, str]) -> list[byte
     return [key for key in wanted if key not in known]
 
 
-async def _keep(context: StageContext, hashes: list[bytes], vectors: np.ndarray) -> None:
+async def _keep(context: StageContext, hashes: list[bytes], vectors: Vectors) -> None:
     subject = context.subject
     # In the order of the key, so that two jobs that buy the same texts wait for each other instead of deadlocking.
     order = sorted(range(len(hashes)), key=hashes.__getitem__)
@@ -100,7 +101,7 @@ async def _keep(context: StageContext, hashes: list[bytes], vectors: np.ndarray)
             context.model_id,
             subject.document_id,
             [hashes[index] for index in order],
-            [vectors[index] for index in order],
+            [HalfVector(vectors[index]) for index in order],
             subject.job_id,
             subject.attempt,
         )

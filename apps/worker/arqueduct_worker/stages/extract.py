@@ -4,6 +4,7 @@ from arqueduct import metrics
 from arqueduct.errors import NotFound
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct_worker import kept_text
+from arqueduct_worker.parsing import RECIPE
 
 __all__ = ["Extract"]
 
@@ -20,7 +21,7 @@ class Extract(Stage):
         settings = context.settings
         # The name decides between Markdown and plain text, so the same bytes may be read in two ways.
         context.recipe[:] = [
-            context.parsers.recipe,
+            RECIPE,
             subject.format,
             f"pages<={settings.max_pages}",
             f"chars<={settings.max_text_chars}",

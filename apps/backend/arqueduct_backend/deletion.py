@@ -1,0 +1,37 @@
+"""Deleting a document: gone for every reader at once, its parts right after; what fails then the sweeper repeats."""
+
+from uuid import UUID
+
+import structlog
+
+from arqueduct.errors import NotFound
+from arqueduct.identity import Identity
+from arqueduct.repositories import documents, jobs
+from arqueduct_backend.state import State
+
+__all__ = ["delete"]
+
+log = structlog.get_logger()
+
+
+async def delete(services: State, caller: Identity, document_id: UUID) -> None:
+    """Raises `NotFound`, and `DependencyUnavailable` as long as nothing was changed."""
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        cancelled = await jobs.cancel_of_document(transaction.driver, document_id)
+        if not await documents.mark_deleted(transaction, document_id):
+            raise NotFound
+    await services.dispatcher.announce(cancelled)
+    await services.dispatcher.stop([row["id"] for row in cancelled])
+    try:
+        await _purge(services, caller, document_id)
+    except Exception:
+        log.warning("document not purged yet; the sweeper will", document=str(document_id), exc_info=True)
+    else:
+        log.info("document deleted", document=str(document_id), jobs_cancelled=len(cancelled))
+
+
+async def _purge(services: State, caller: Identity, document_id: UUID) -> None:
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        prefix = await documents.purge(transaction, document_id)
+    if prefix is not None:
+        await services.storage.delete_prefix(prefix)

@@ -1,0 +1,69 @@
+"""What handlers ask for. All take `HTTPConnection`, so that sockets can use them too."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+from structlog.contextvars import bind_contextvars
+
+from arqueduct.database import Transaction
+from arqueduct.errors import NotAuthenticated
+from arqueduct.identity import Identity, authenticate
+from arqueduct_backend.state import State
+
+__all__ = ["Caller", "Services", "TenantTransaction", "identity", "prove", "state", "transaction"]
+
+KEY = re.compile(r"[\x21-\x7e]{1,512}")
+"""What a key may look like at all; anything else is not worth a question to Postgres."""
+
+
+def state(connection: HTTPConnection) -> State:
+    """What the process opened."""
+    return cast("State", connection.app.state.services)
+
+
+Services = Annotated[State, Depends(state)]
+
+
+async def identity(connection: HTTPConnection, services: Services) -> Identity:
+    """Who is calling, by `Authorization: Bearer` or else by `X-API-Key`. Raises `NotAuthenticated`."""
+    keys = presented(connection)
+    if not keys:
+        raise NotAuthenticated
+    for key in keys[:-1]:
+        try:
+            return await prove(services, key)
+        except NotAuthenticated:
+            continue
+    return await prove(services, keys[-1])
+
+
+async def prove(services: State, key: str) -> Identity:
+    """The identity that a key stands for, bound to the log. Raises `NotAuthenticated`."""
+    if not KEY.fullmatch(key):
+        raise NotAuthenticated("This API key is not valid.")
+    async with services.database.transaction() as transaction:
+        found = await authenticate(transaction, key)
+    bind_contextvars(tenant=str(found.tenant_id), user=str(found.user_id))
+    return found
+
+
+Caller = Annotated[Identity, Depends(identity)]
+
+
+async def transaction(services: Services, caller: Caller) -> AsyncIterator[Transaction]:
+    """One transaction a request, as the caller's tenant; committed before the answer is sent."""
+    async with services.database.transaction(caller.tenant_id) as opened:
+        yield opened
+
+
+TenantTransaction = Annotated[Transaction, Depends(transaction, scope="function")]
+
+
+def presented(connection: HTTPConnection) -> list[str]:
+    """The keys in the headers, the bearer's first."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return [key for key in (bearer, connection.headers.get("x-api-key", "")) if key]

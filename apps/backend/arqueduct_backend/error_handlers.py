@@ -1,0 +1,103 @@
+"""Every exception becomes a problem: ours, the framework's, and those nobody thought of."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from arqueduct.errors import (
+    ArqueductError,
+    InvalidJSON,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RequestError,
+    RequestTooLarge,
+)
+from arqueduct_backend.problems import BODY_LIMIT, problem_of
+from arqueduct_backend.routing import methods_at
+
+__all__ = ["install", "internal_error"]
+
+log = structlog.get_logger()
+
+CLIENT_CLOSED = 499
+"""nginx' number for a client that went away before its answer; nobody reads it but the metrics."""
+MOST_ERRORS = 20
+LONGEST_DETAIL = 300
+
+OF_FRAMEWORK: dict[int, type[ArqueductError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidJSON,  # raised only where a body cannot be parsed
+    HTTPStatus.UNAUTHORIZED: NotAuthenticated,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
+}
+
+
+def install(app: FastAPI) -> None:
+    """What no handler here knows is caught by the middleware, which calls `internal_error`."""
+    app.add_exception_handler(ArqueductError, _arqueduct_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(ClientDisconnect, _client_disconnect)
+
+
+def internal_error(request: Request) -> Response:
+    """Says nothing of the inside: the log has it under the same request id."""
+    return problem_of(request, ArqueductError())
+
+
+async def _arqueduct_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ArqueductError)  # noqa: S101  # registered for nothing else
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request failed", code=error.code, error=error.message)
+    return problem_of(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for nothing else
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        position, reason = found[0]["loc"][-1], found[0]["ctx"]["error"]
+        return problem_of(request, InvalidJSON(f"The body is not valid JSON: {reason} at character {position}."))
+    return problem_of(request, InvalidRequest(), errors=_fields(found))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
+    kind = OF_FRAMEWORK.get(error.status_code, RequestError)
+    headers = dict(error.headers or {})
+    if kind is MethodNotAllowed:
+        headers["Allow"] = ", ".join(sorted(methods_at(request.app.state.routes, request.scope["path"])))
+    limit = {"limit": request.scope.get(BODY_LIMIT)} if kind is RequestTooLarge else {}
+    return problem_of(request, kind(**limit), headers=headers)
+
+
+async def _client_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED)
+
+
+def _fields(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What is wrong where, without the values: they may be secret or huge."""
+    fields = []
+    for item in found[:MOST_ERRORS]:
+        place, *path = item["loc"]
+        detail = str(item["msg"])[:LONGEST_DETAIL]
+        if place == "body":
+            fields.append({"detail": detail, "pointer": "#" + "".join(f"/{_escaped(part)}" for part in path)})
+        else:
+            fields.append({"detail": detail, "in": str(place), "parameter": ".".join(map(str, path))})
+    return fields
+
+
+def _escaped(part: object) -> str:
+    """A step of a JSON pointer (RFC 6901); a name that the client made up is cut."""
+    return str(part)[:100].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,89 @@
+"""Taking a document in: its bytes to the storage, its rows in one transaction, then the wake-up."""
+
+import structlog
+
+from arqueduct import metrics
+from arqueduct.database import Transaction
+from arqueduct.errors import ArqueductError
+from arqueduct.formats import Format
+from arqueduct.ids import new_id
+from arqueduct.identity import Identity
+from arqueduct.models import Blob, Document, Job
+from arqueduct.queue import WakeUp
+from arqueduct.repositories import documents, jobs
+from arqueduct.repositories.documents import Listed
+from arqueduct.storage.layout import blob_key, blob_prefix
+from arqueduct_backend.state import State
+from arqueduct_backend.uploads import Upload
+
+__all__ = ["KIND", "take_in"]
+
+log = structlog.get_logger()
+
+KIND = "document.ingest"
+
+
+async def take_in(services: State, caller: Identity, upload: Upload, format: Format) -> Listed:
+    """The new document with its queued job. Raises `DependencyUnavailable`; then nothing of it stays."""
+    blob = Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
+    try:
+        await services.storage.put_file(blob_key(caller.tenant_id, blob.id), upload.path)
+        async with services.database.transaction(caller.tenant_id) as transaction:
+            kept = await documents.add_blob(transaction, blob)
+            job, document = _rows(services, caller, upload, format, kept)
+            transaction.session.add_all([job, document])
+            await transaction.session.flush()
+            created = await jobs.note_created(transaction.driver, [job.id])
+            await transaction.session.refresh(document)
+            await transaction.session.refresh(job)
+    except BaseException:
+        await _discard(services, blob)
+        raise
+    if kept.id != blob.id:
+        await _discard(services, blob)
+    assert job.run_after is not None  # noqa: S101  # the database filled it in
+    await services.dispatcher.dispatch(caller.tenant_id, created, [WakeUp(job.id, job.dispatch, job.run_after)])
+    metrics.uploads.inc(upload.size)
+    log.info("document accepted", document=str(document.id), job=str(job.id), format=format, size=upload.size)
+    return Listed(document=document, job=job)
+
+
+def _rows(services: State, caller: Identity, upload: Upload, format: Format, blob: Blob) -> tuple[Job, Document]:
+    document_id = new_id()
+    job = Job(
+        id=new_id(),
+        tenant_id=caller.tenant_id,
+        user_id=caller.user_id,
+        kind=KIND,
+        document_id=document_id,
+        document_name=upload.name,
+        max_failures=services.settings.max_failures,
+    )
+    document = Document(
+        id=document_id,
+        tenant_id=caller.tenant_id,
+        user_id=caller.user_id,
+        blob_id=blob.id,
+        job_id=job.id,
+        name=upload.name,
+        content_type=format,
+        size=upload.size,
+        sha256=upload.sha256,
+        language=services.settings.search_language,
+    )
+    return job, document
+
+
+async def _discard(services: State, blob: Blob) -> None:
+    """Removes bytes that no row names. Where Postgres cannot say so, they stay: a commit may have come through."""
+    try:
+        async with services.database.transaction(blob.tenant_id) as transaction:
+            if await _is_kept(transaction, blob):
+                return
+        await services.storage.delete_prefix(blob_prefix(blob.tenant_id, blob.id))
+    except ArqueductError as error:
+        log.warning("blob may be left behind", blob=str(blob.id), error=str(error))
+
+
+async def _is_kept(transaction: Transaction, blob: Blob) -> bool:
+    return bool(await transaction.driver.fetchval("SELECT EXISTS (SELECT FROM blobs WHERE id = $1)", blob.id))

@@ -1,0 +1,194 @@
+"""Carries job states from Redis to the clients of this process, and from Postgres what Redis lost on the way.
+
+A client counts on this: it is registered first, then its channel is confirmed, then the rows are read. So every
+state is either in the rows that it gets, or heard afterwards, or – Redis being away – read again within seconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis
+
+from arqueduct import metrics
+from arqueduct.database import Database
+from arqueduct.errors import DependencyUnavailable, TooManyConnections
+from arqueduct.keys import Keys
+from arqueduct.repositories import jobs, live
+from arqueduct.settings import Settings
+from arqueduct_backend.live import updates
+from arqueduct_backend.live.audience import Audience
+from arqueduct_backend.live.client import Client
+from arqueduct_backend.live.closing import NOT_SIGNED_IN, RESTART, TOO_SLOW
+from arqueduct_backend.live.limits import Limits
+from arqueduct_backend.live.snapshots import Snapshot, Snapshots
+from arqueduct_backend.live.subscriber import Subscriber
+from arqueduct_backend.live.updates import Outgoing
+
+__all__ = ["Bridge"]
+
+log = structlog.get_logger()
+
+
+class Bridge:
+    """One a process. Nothing in it waits for a client."""
+
+    def __init__(
+        self, database: Database, redis: ArqRedis, keys: Keys, settings: Settings, limits: Limits | None = None
+    ) -> None:
+        self.limits = limits or Limits()
+        self._database = database
+        self._keys = keys
+        self._most_of_user = settings.max_sockets_per_user
+        self._audiences: dict[bytes, dict[UUID, Audience]] = {}
+        """By channel, that is by user; then by tenant."""
+        self._snapshots = Snapshots(database)
+        self._missed = asyncio.Event()
+        self._subscriber = Subscriber(redis, on_message=self._on_message, on_missed=self._missed.set)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Returns at once; servers that are away are waited for in the background."""
+        self._tasks = [
+            asyncio.create_task(self._subscriber.run()),
+            asyncio.create_task(self._keep_fresh()),
+            asyncio.create_task(_for_ever(self.limits.recheck, self._recheck_keys)),
+            asyncio.create_task(_for_ever(self.limits.send / 10, self._end_slow)),
+        ]
+
+    async def stop(self) -> None:
+        """Ends what is still connected, telling it to come again."""
+        for client in self._clients():
+            client.end(RESTART)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextmanager
+    def attached(self, client: Client) -> Iterator[AsyncIterator[Outgoing]]:
+        """The messages for this client, as long as the block lasts. Raises `TooManyConnections`."""
+        tenant_id, user_id = client.identity.tenant_id, client.identity.user_id
+        channel = self._keys.live(user_id).encode()
+        mine = self._audiences.get(channel, {})
+        if sum(len(audience.clients) for audience in mine.values()) >= self._most_of_user:
+            raise TooManyConnections
+        if not mine:
+            mine = self._audiences[channel] = {}
+            self._subscriber.add(channel)
+        audience = mine.setdefault(tenant_id, Audience(tenant_id, user_id))
+        audience.clients.add(client)
+        with _measured(client):
+            try:
+                yield client.messages(lambda: self._first(client, channel))
+            finally:
+                audience.clients.remove(client)
+                self._tidy(channel, audience)
+
+    def _tidy(self, channel: bytes, audience: Audience) -> None:
+        mine = self._audiences[channel]
+        if not audience.clients:
+            del mine[audience.tenant_id]
+        if not mine:
+            del self._audiences[channel]
+            self._subscriber.remove(channel)
+
+    async def _first(self, client: Client, channel: bytes) -> Snapshot:
+        await self._subscriber.confirmed(channel, self.limits.confirm)
+        return await self._snapshots.read(client.identity.tenant_id, client.identity.user_id)
+
+    def _on_message(self, channel: bytes, data: bytes) -> None:
+        mine = self._audiences.get(channel)
+        if not mine:
+            return
+        try:
+            update = updates.parse(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.warning("not a job message", size=len(data))
+            return
+        for audience in mine.values():
+            if audience.tenant == update.tenant_id:
+                audience.deliver(update)
+
+    async def _keep_fresh(self) -> None:
+        """Reads again what clients look at: at once after Redis came back, and now and then anyway."""
+        while True:
+            try:
+                async with asyncio.timeout(self.limits.anti_entropy):
+                    await self._missed.wait()
+                reason = "redis"
+            except TimeoutError:
+                reason = "anti_entropy"
+            self._missed.clear()
+            await _once(lambda reason=reason: self._resync(reason))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+
+    async def _resync(self, reason: str) -> None:
+        for tenant_id, audiences in self._by_tenant().items():
+            by_user = {audience.user_id: audience for audience in audiences}
+            known: dict[str, int] = {}
+            for audience in audiences:
+                known |= audience.known()
+            async with self._database.transaction(tenant_id) as transaction:
+                rows = await live.newer(transaction.driver, list(by_user), known)
+            for row in rows:
+                if by_user[row["user_id"]].deliver(updates.of_message(jobs.message_of(row))):
+                    metrics.resyncs.labels(reason).inc()
+
+    async def _recheck_keys(self) -> None:
+        for tenant_id, audiences in self._by_tenant().items():
+            clients = [client for audience in audiences for client in audience.clients]
+            async with self._database.transaction(tenant_id) as transaction:
+                valid = await live.valid_keys(transaction.driver, [client.identity.key_id for client in clients])
+            for client in clients:
+                if client.identity.key_id not in valid:
+                    client.end(NOT_SIGNED_IN)
+
+    async def _end_slow(self) -> None:
+        for client in self._clients():
+            if client.sends_longer_than(self.limits.send):
+                client.end(TOO_SLOW)
+
+    def _by_tenant(self) -> dict[UUID, list[Audience]]:
+        found: dict[UUID, list[Audience]] = {}
+        for mine in self._audiences.values():
+            for audience in mine.values():
+                found.setdefault(audience.tenant_id, []).append(audience)
+        return found
+
+    def _clients(self) -> list[Client]:
+        return [
+            client for mine in self._audiences.values() for audience in mine.values() for client in audience.clients
+        ]
+
+
+@contextmanager
+def _measured(client: Client) -> Iterator[None]:
+    gauge = metrics.sockets.labels(client.transport)
+    bound = log.bind(user=str(client.identity.user_id), transport=client.transport)
+    gauge.inc()
+    bound.info("live connection opened")
+    try:
+        yield
+    finally:
+        gauge.dec()
+        took = asyncio.get_running_loop().time() - client.began
+        metrics.socket_seconds.observe(took)
+        bound.info("live connection closed", took=round(took, 3), reason=client.close.reason if client.close else None)
+
+
+async def _for_ever(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await _once(act)
+
+
+async def _once(act: Callable[[], Awaitable[None]]) -> None:
+    """What fails here is tried again with the next turn; nothing ends a task that keeps clients up to date."""
+    try:
+        await act()
+    except DependencyUnavailable as error:
+        log.warning("live states not read", error=error.message)
+    except Exception:
+        log.exception("live task failed")

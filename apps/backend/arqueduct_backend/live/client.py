@@ -1,0 +1,103 @@
+"""One live connection, whatever carries it: what it still has to hear, and whether it is to end."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal, TypeAlias
+
+from arqueduct import metrics
+from arqueduct.errors import DependencyUnavailable
+from arqueduct.identity import Identity
+from arqueduct_backend.live import updates
+from arqueduct_backend.live.closing import TOO_SLOW, TRY_LATER, Close
+from arqueduct_backend.live.slot import Slot
+from arqueduct_backend.live.snapshots import Snapshot
+from arqueduct_backend.live.updates import Notice, Outgoing, Update
+
+__all__ = ["HEARTBEAT_SECONDS", "Client", "Transport"]
+
+Transport: TypeAlias = Literal["websocket", "sse"]
+
+HEARTBEAT_SECONDS = 20
+"""Proxies cut what is silent for 60 s. uvicorn's own ping interval on sockets, rounded up from 15 for SSE."""
+
+MOST_ANSWERS = 50
+"""Answers that may wait for one client; one that asks faster than it listens loses the oldest."""
+
+
+class Client:
+    """Written to by the bridge at any moment, without waiting; read by the one task that sends."""
+
+    def __init__(self, identity: Identity, transport: Transport) -> None:
+        self.identity = identity
+        self.transport = transport
+        self.slot = Slot()
+        self.close: Close | None = None
+        self.limit = asyncio.timeout(None)
+        """The sender runs inside; pulled in to end a send that hangs."""
+        self.began = asyncio.get_running_loop().time()
+        self._sending_since: float | None = None
+        self._answers: deque[Notice] = deque(maxlen=MOST_ANSWERS)
+        self._wake = asyncio.Event()
+
+    def offer(self, update: Update) -> bool:
+        """Takes an update to send. False: the client knows as much already."""
+        if not self.slot.offer(update):
+            return False
+        if self.slot.is_full:
+            self.end(TOO_SLOW)
+        self._wake.set()
+        return True
+
+    def answer(self, notice: Notice) -> None:
+        self._answers.append(notice)
+        self._wake.set()
+
+    def end(self, close: Close) -> None:
+        """Ends the connection; the first reason counts."""
+        if self.close is not None:
+            return
+        self.close = close
+        self._wake.set()
+        if self._sending_since is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time())
+
+    def sends_longer_than(self, seconds: float) -> bool:
+        began = self._sending_since
+        return began is not None and asyncio.get_running_loop().time() - began > seconds
+
+    async def messages(self, snapshot: Callable[[], Awaitable[Snapshot]]) -> AsyncIterator[Outgoing]:
+        """Greeting, snapshot, then what comes, until the connection is to end. Counts each as it is taken."""
+        yield self._counted(updates.hello(self.identity.user_id, HEARTBEAT_SECONDS))
+        try:
+            first = await snapshot()
+        except DependencyUnavailable:
+            self.end(TRY_LATER)
+            return
+        self.slot.open(first.seqs)
+        yield self._counted(first.notice)
+        while self.close is None:
+            self._wake.clear()
+            while self.close is None and (message := self._next()) is not None:
+                yield self._counted(message)
+            await self._wake.wait()
+
+    def sending(self) -> None:
+        self._sending_since = asyncio.get_running_loop().time()
+
+    def sent(self) -> None:
+        self._sending_since = None
+
+    def _next(self) -> Outgoing | None:
+        return self._answers.popleft() if self._answers else self.slot.pop()
+
+    def _counted(self, message: Outgoing) -> Outgoing:
+        counter = _counters.get(message.type)
+        if counter is None:
+            counter = _counters[message.type] = metrics.socket_messages.labels(message.type)
+        counter.inc()
+        return message
+
+
+_counters = {"pong": metrics.socket_messages.labels("pong")}
+"""Looking a label up costs more than sending: one child a message type, of which there are about ten."""

@@ -1,0 +1,80 @@
+"""Who opens a live connection. A browser can set no headers on one, so there are other ways too; none is a key in
+the URL.
+"""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from arqueduct.errors import NotAuthenticated
+from arqueduct.identity import Identity
+from arqueduct_backend import dependencies
+from arqueduct_backend.live.tickets import Tickets, is_ticket
+from arqueduct_backend.state import State
+
+__all__ = ["PROTOCOL", "has_own_origin", "identify", "sign_in", "text_of"]
+
+PROTOCOL = "arqueduct.v1"
+"""The WebSocket subprotocol that the server selects where a client offers it."""
+BEARER = "bearer."
+"""A second subprotocol carries the key behind this: `bearer.<API key>`."""
+
+
+class _Auth(msgspec.Struct, tag_field="type", tag="auth"):
+    token: str
+
+
+def has_own_origin(connection: HTTPConnection, services: State) -> bool:
+    """Whether no page of a stranger opened this. Programs send no Origin at all."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return True
+    origin = origin.lower()
+    allowed = {known.lower().rstrip("/") for known in services.settings.allowed_origins}
+    same = urlsplit(origin).netloc == connection.headers.get("host", "").lower()
+    return origin in allowed or (same and origin != "null")
+
+
+async def identify(connection: HTTPConnection, services: State) -> Identity | None:
+    """By `?ticket=`, subprotocol or header; `None` if there is nothing of these. Raises `NotAuthenticated`."""
+    if (ticket := connection.query_params.get("ticket")) is not None:
+        return await Tickets(services.redis, services.keys).redeem(ticket)
+    for offered in connection.scope.get("subprotocols", ()):
+        if offered.startswith(BEARER):
+            return await dependencies.prove(services, offered.removeprefix(BEARER))
+    if dependencies.presented(connection):
+        return await dependencies.identity(connection, services)
+    return None
+
+
+async def sign_in(websocket: WebSocket, services: State) -> Identity:
+    """`identify`, or else the first message: `{"type": "auth", "token": "<API key or ticket>"}`.
+
+    Raises `NotAuthenticated`, and `WebSocketDisconnect` if the client leaves.
+    """
+    limits = services.bridge.limits
+    if (known := await identify(websocket, services)) is not None:
+        return known
+    try:
+        async with asyncio.timeout(limits.sign_in):
+            first = text_of(await websocket.receive())
+    except TimeoutError:
+        raise NotAuthenticated("No sign-in came in time.") from None
+    try:
+        token = msgspec.json.decode(first[: limits.message_bytes], type=_Auth).token
+    except msgspec.DecodeError:
+        raise NotAuthenticated('The first message must be {"type": "auth", "token": …}.') from None
+    if is_ticket(token):
+        return await Tickets(services.redis, services.keys).redeem(token)
+    return await dependencies.prove(services, token)
+
+
+def text_of(message: Any) -> str:
+    """The text of an ASGI message, empty for a binary one. Raises `WebSocketDisconnect`."""
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    return message.get("text") or ""

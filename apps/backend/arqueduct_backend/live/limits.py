@@ -1,0 +1,27 @@
+"""The numbers of live updates, each with its reason. Tests shrink the times."""
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Times are seconds."""
+
+    send: float = 10.0
+    """A client that does not take one message within this is ended: it would only collect memory."""
+    close: float = 10.0
+    """How long a client that is being ended may take to hear it."""
+    sign_in: float = 5.0
+    """A socket that says who it is by its first message must do so within this."""
+    confirm: float = 2.0
+    """A SUBSCRIBE is confirmed in a millisecond; after this Redis counts as away, and the snapshot comes without."""
+    anti_entropy: float = 5.0
+    """No state is older than this on a client's screen while Postgres answers, whatever Redis does."""
+    recheck: float = 60.0
+    """A revoked key keeps its sockets no longer than this."""
+    bad_messages: int = 20
+    """Unreadable messages a minute that a client may send before it is ended."""
+    message_bytes: int = 4096
+    """The longest thing a client has to say is a key."""

@@ -1,0 +1,131 @@
+"""The WebSocket transport: one task sends, one listens."""
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+from uuid import UUID
+
+import msgspec
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from arqueduct.errors import DependencyUnavailable, Forbidden, NotAuthenticated, TooManyConnections
+from arqueduct_backend import dependencies
+from arqueduct_backend.live import closing, handshake, updates
+from arqueduct_backend.live.bridge import Bridge
+from arqueduct_backend.live.client import Client
+from arqueduct_backend.live.closing import Close
+from arqueduct_backend.live.limits import Limits
+from arqueduct_backend.live.updates import Notice
+from arqueduct_backend.problems import problem_of
+
+__all__ = ["serve"]
+
+log = structlog.get_logger()
+
+
+class _Said(msgspec.Struct):
+    type: str
+
+
+async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
+    """From the handshake to the close. A code can only be read by browsers after the socket was accepted."""
+    services = dependencies.state(websocket)
+    if not handshake.has_own_origin(websocket, services):
+        await _refuse(websocket)
+        return
+    offered = handshake.PROTOCOL in websocket.scope.get("subprotocols", ())
+    await websocket.accept(handshake.PROTOCOL if offered else None)
+    try:
+        identity = await handshake.sign_in(websocket, services)
+        if user_id is not None and not _is(user_id, identity.user_id):
+            close = closing.FORBIDDEN
+        else:
+            close = await _converse(websocket, services.bridge, Client(identity, "websocket"))
+    except WebSocketDisconnect:
+        return
+    except NotAuthenticated:
+        close = closing.NOT_SIGNED_IN
+    except TooManyConnections:
+        close = closing.TOO_MANY
+    except DependencyUnavailable as error:
+        log.warning("socket not opened", error=error.message)
+        close = closing.TRY_LATER
+    await _close(websocket, close, services.bridge.limits.close)
+
+
+async def _converse(websocket: WebSocket, bridge: Bridge, client: Client) -> Close:
+    """Sends and listens until the client leaves or is to be ended; returns why. Raises `TooManyConnections`."""
+    with bridge.attached(client) as messages:
+        listening = asyncio.create_task(_listen(websocket, client, bridge.limits))
+        try:
+            async with client.limit:
+                async for message in messages:
+                    client.sending()
+                    await websocket.send_text(message.text)
+                    client.sent()
+        except TimeoutError:
+            pass  # `client.close` says why
+        except (WebSocketDisconnect, RuntimeError):  # Starlette raises the latter once a close was seen
+            client.end(closing.GONE)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+    return client.close or closing.GONE
+
+
+async def _listen(websocket: WebSocket, client: Client, limits: Limits) -> None:
+    bad: deque[float] = deque(maxlen=limits.bad_messages)
+    try:
+        while True:
+            notice = _answer(await websocket.receive(), limits)
+            client.answer(notice)
+            if notice.type == "error":
+                now = time.monotonic()
+                if len(bad) == bad.maxlen and now - bad[0] < 60:
+                    client.end(closing.MISUSED)
+                bad.append(now)
+    except (WebSocketDisconnect, RuntimeError):
+        client.end(closing.GONE)
+
+
+def _answer(message: object, limits: Limits) -> Notice:
+    """Raises `WebSocketDisconnect`."""
+    text = handshake.text_of(message)
+    if text == "ping":
+        return Notice("pong", "", "pong")
+    if len(text) > limits.message_bytes:
+        return updates.error("message_too_large", f"A message may have {limits.message_bytes} bytes.")
+    try:
+        said = msgspec.json.decode(text, type=_Said)
+    except msgspec.DecodeError:
+        return updates.error("message_not_understood", 'A message is JSON text with a "type", or the word ping.')
+    if said.type == "ping":
+        return updates.pong()
+    return updates.error("message_type_unknown", "A signed-in client says ping, and nothing else.")
+
+
+def _is(text: str, user_id: UUID) -> bool:
+    try:
+        return UUID(text) == user_id
+    except ValueError:
+        return False
+
+
+async def _refuse(websocket: WebSocket) -> None:
+    """Before the handshake ends, so that a stranger's page learns nothing but 403."""
+    log.warning("origin refused", origin=websocket.headers.get("origin", "")[:200])
+    await websocket.receive()
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        origin = Forbidden("Pages of this origin may not open sockets here; see ARQUEDUCT_ALLOWED_ORIGINS.")
+        await websocket.send_denial_response(problem_of(websocket, origin))
+    else:
+        await websocket.close()
+
+
+async def _close(websocket: WebSocket, close: Close, within: float) -> None:
+    """One that reads nothing does not hear it; then the connection is just dropped."""
+    with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+        async with asyncio.timeout(within):
+            await websocket.close(close.code, close.reason)

@@ -1,0 +1,158 @@
+"""Documents: uploading, listing, reading, deleting."""
+
+import asyncio
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from arqueduct import formats
+from arqueduct.errors import (
+    DependencyUnavailable,
+    DocumentNotReady,
+    EmptyUpload,
+    InvalidCursor,
+    InvalidRequest,
+    MissingFile,
+    NotAuthenticated,
+    NotFound,
+    RangeNotSatisfiable,
+    UnsupportedFormat,
+    UploadTooLarge,
+)
+from arqueduct.repositories import documents, lists
+from arqueduct_backend import content, cursors, schemas
+from arqueduct_backend.deletion import delete
+from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
+from arqueduct_backend.intake import take_in
+from arqueduct_backend.pages import Cursor, Limit, page_of
+from arqueduct_backend.problems import answers
+from arqueduct_backend.uploads import received
+from arqueduct_backend.workforce import workforce_of
+
+__all__ = ["UPLOADS", "router"]
+
+UPLOADS = "/api/v1/documents"
+
+router = APIRouter(
+    prefix=UPLOADS,
+    tags=["documents"],
+    responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
+)
+
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=schemas.Accepted,
+    responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile),
+    openapi_extra=UPLOAD_BODY,
+)
+async def create_document(request: Request, response: Response, services: Services, caller: Caller) -> schemas.Accepted:
+    """Takes a file in (multipart/form-data, field `file`) and queues the job that processes it.
+
+    The answer comes as soon as the file is stored; follow the job at `Location` or over the WebSocket.
+    """
+    async with received(request, services.settings) as upload:
+        format = await asyncio.to_thread(formats.detect, upload.path, upload.name)
+        listed = await take_in(services, caller, upload, format)
+    response.headers["Location"] = f"/api/v1/jobs/{listed.job.id}"
+    response.headers["Retry-After"] = "1"
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        workforce = await workforce_of(transaction, services)
+    return schemas.Accepted(document=schemas.Document.of(listed), job=schemas.Job.of(listed.job, workforce))
+
+
+@router.get("", response_model=schemas.Page[schemas.Document], responses=answers(InvalidCursor))
+async def list_documents(
+    transaction: TenantTransaction, limit: Limit = 50, cursor: Cursor = None
+) -> schemas.Page[schemas.Document]:
+    """The newest first."""
+    before = cursors.id_of("documents", cursor)
+    found = await documents.page(transaction, limit=limit + 1, before=before)
+    return page_of(found, limit, schemas.Document.of, lambda last: cursors.of("documents", last.document.id))
+
+
+@router.get("/{document_id}", response_model=schemas.Document, responses=answers(NotFound))
+async def get_document(document_id: UUID, transaction: TenantTransaction) -> schemas.Document:
+    """One document; `status` is the state of its job."""
+    found = await documents.find(transaction, document_id)
+    if found is None:
+        raise NotFound
+    return schemas.Document.of(found)
+
+
+@router.delete("/{document_id}", status_code=204, responses=answers(NotFound))
+async def delete_document(document_id: UUID, services: Services, caller: Caller) -> Response:
+    """Cancels what is still being done, and removes the document with its passages, vectors, text and bytes."""
+    await delete(services, caller, document_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{document_id}/content",
+    response_class=Response,
+    responses={
+        200: {"description": "The bytes.", "content": {"application/octet-stream": {}}},
+        206: {"description": "The bytes of one range.", "content": {"application/octet-stream": {}}},
+        304: {"description": "`If-None-Match` names these bytes."},
+        **answers(NotFound, RangeNotSatisfiable),
+    },
+)
+async def get_document_content(document_id: UUID, request: Request, services: Services, caller: Caller) -> Response:
+    """The file as it was uploaded. `Range` (one), `If-Range` and `If-None-Match` are honoured."""
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        found = await documents.find(transaction, document_id)
+    if found is None:
+        raise NotFound
+    return await content.original(services.storage, found.document, request.headers)
+
+
+@router.get(
+    "/{document_id}/text",
+    response_class=Response,
+    responses={
+        200: {"description": "UTF-8.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **answers(NotFound, DocumentNotReady),
+    },
+)
+async def get_document_text(document_id: UUID, services: Services, caller: Caller) -> Response:
+    """The text that was read out of it: pages joined by an empty line. Offsets of chunks count its characters."""
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        found = await documents.find(transaction, document_id)
+    if found is None:
+        raise NotFound
+    return await content.text(services.storage, found.document, services.settings.temporary_dir)
+
+
+@router.get(
+    "/{document_id}/chunks",
+    response_model=schemas.Page[schemas.Chunk],
+    responses=answers(NotFound, InvalidCursor),
+)
+async def list_chunks(
+    document_id: UUID,
+    transaction: TenantTransaction,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> schemas.Page[schemas.Chunk]:
+    """The passages in the order of the text; none before the document is stored."""
+    after = cursors.number_of("chunks", cursor)
+    if await documents.find(transaction, document_id) is None:
+        raise NotFound
+    found = await lists.chunks_page(transaction, document_id, limit=limit + 1, after=after)
+    return page_of(found, limit, schemas.Chunk.of, lambda last: cursors.of("chunks", last["ordinal"]))

@@ -1,0 +1,70 @@
+"""Live updates over WebSockets and server-sent events, and the tickets to open either from a page."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response, WebSocket
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from arqueduct.errors import DependencyUnavailable, NotAuthenticated, TooManyConnections
+from arqueduct_backend.dependencies import Caller, Services
+from arqueduct_backend.live import websocket as sockets
+from arqueduct_backend.live.event_stream import EventStream
+from arqueduct_backend.live.handshake import identify
+from arqueduct_backend.live.tickets import LIFETIME_SECONDS, Tickets
+from arqueduct_backend.problems import answers
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["live"])
+
+
+class Ticket(BaseModel):
+    """A pass for one live connection."""
+
+    ticket: str
+    expires_in: Literal[30] = LIFETIME_SECONDS
+    """Seconds."""
+
+
+@router.post(
+    "/ws/tickets",
+    status_code=201,
+    operation_id="create_ticket",
+    summary="Get a ticket for a live connection",
+    responses=answers(NotAuthenticated, DependencyUnavailable),
+)
+async def create_ticket(caller: Caller, services: Services, response: Response) -> Ticket:
+    """Opens one connection within 30 seconds: `/api/v1/ws?ticket=…` or `/api/v1/events?ticket=…`."""
+    response.headers["Cache-Control"] = "no-store"
+    return Ticket(ticket=await Tickets(services.redis, services.keys).issue(caller))
+
+
+@router.websocket("/ws")
+async def socket(websocket: WebSocket) -> None:
+    """Snapshot, then live, of the caller's jobs."""
+    await sockets.serve(websocket)
+
+
+@router.websocket("/ws/{user_id}")
+async def socket_of_user(websocket: WebSocket, user_id: str) -> None:
+    """The same; the id must be the caller's own."""
+    await sockets.serve(websocket, user_id)
+
+
+@router.get(
+    "/events",
+    operation_id="stream_events",
+    summary="Follow jobs as server-sent events",
+    response_class=EventStream,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "A snapshot, then each change."},
+        **answers(NotAuthenticated, TooManyConnections, DependencyUnavailable),
+    },
+)
+async def stream_events(request: Request, services: Services) -> EventStream:
+    """The messages of the WebSocket: `event` is their type, `data` the message. Signed in by header or `?ticket=`."""
+    caller = await identify(request, services)
+    if caller is None:
+        raise NotAuthenticated
+    return EventStream(services.bridge, caller)

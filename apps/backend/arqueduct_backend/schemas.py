@@ -1,0 +1,278 @@
+"""What the API says, as clients see it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+import asyncpg
+from pydantic import BaseModel, ConfigDict, Field
+
+from arqueduct import models
+from arqueduct.lifecycle import JobState
+from arqueduct.repositories.documents import Listed
+from arqueduct.repositories.lists import Workforce
+from arqueduct.search import Hit, Mode
+
+__all__ = [
+    "Accepted",
+    "Answer",
+    "Chunk",
+    "Document",
+    "Job",
+    "JobEvent",
+    "Page",
+    "SearchAnswer",
+    "SearchHit",
+    "SearchRequest",
+]
+
+Item = TypeVar("Item")
+
+MOST_DOCUMENTS = 1000
+"""Documents that one search may name."""
+
+
+class Answer(BaseModel):
+    """Read-only: made from rows, never from what clients send."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Page(Answer, Generic[Item]):
+    """A part of a list."""
+
+    items: list[Item]
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class JobError(Answer):
+    """Why a job failed, or why it is tried again."""
+
+    code: str
+    message: str
+    stage: str
+    retryable: bool
+    advice: str
+
+
+class Job(Answer):
+    """One run of a pipeline."""
+
+    id: UUID
+    kind: str = Field(examples=["document.ingest"])
+    state: JobState
+    stage: str = Field(examples=["extracting"])
+    progress: float = Field(ge=0, le=1)
+    message: str | None
+    details: dict[str, Any] = Field(examples=[{"done": 12, "total": 20, "unit": "pages"}])
+    attempt: int
+    """0 before the first worker took it."""
+    eta_seconds: int | None
+    error: JobError | None
+    document_id: UUID | None
+    parent_id: UUID | None
+    seq: int
+    """Grows with every change; live messages carry the same number."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    waiting_for: str | None = Field(examples=["a free worker"])
+    """Why a queued job does not run; null in every other state."""
+
+    @classmethod
+    def of(cls, row: models.Job, workforce: Workforce) -> "Job":
+        return cls.model_construct(
+            id=row.id,
+            kind=row.kind,
+            state=JobState(row.state),
+            stage=row.stage,
+            progress=round(row.progress, 4),
+            message=row.message,
+            details=row.details,
+            attempt=row.fence,
+            eta_seconds=row.eta_seconds,
+            error=_error(row.error),
+            document_id=row.document_id,
+            parent_id=row.parent_id,
+            seq=row.seq,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            waiting_for=_waiting_for(row, workforce),
+        )
+
+
+class JobEvent(Answer):
+    """A line of a job's history."""
+
+    seq: int
+    type: str = Field(examples=["job_progress"])
+    state: JobState
+    stage: str
+    progress: float
+    message: str | None
+    details: dict[str, Any]
+    error: JobError | None
+    attempt: int
+    timestamp: datetime
+
+    @classmethod
+    def of(cls, row: models.JobEvent) -> "JobEvent":
+        return cls.model_construct(
+            seq=row.seq,
+            type=row.type,
+            state=JobState(row.state),
+            stage=row.stage,
+            progress=round(row.progress, 4),
+            message=row.message,
+            details=row.details,
+            error=_error(row.error),
+            attempt=row.attempt,
+            timestamp=row.created_at,
+        )
+
+
+class Document(Answer):
+    """A file that was uploaded, and what was read out of it."""
+
+    id: UUID
+    name: str = Field(examples=["handbook.pdf"])
+    content_type: str = Field(examples=["application/pdf"])
+    """Told by content, not by name."""
+    size: int
+    """Bytes."""
+    sha256: str
+    status: JobState
+    """The state of its job."""
+    title: str | None
+    pages: int | None
+    characters: int | None
+    chunks: int | None
+    metadata: dict[str, Any]
+    error: JobError | None
+    job_id: UUID
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, listed: Listed) -> "Document":
+        row, job = listed.document, listed.job
+        return cls.model_construct(
+            id=row.id,
+            name=row.name,
+            content_type=row.content_type,
+            size=row.size,
+            sha256=row.sha256,
+            status=JobState(job.state),
+            title=row.title,
+            pages=row.pages,
+            characters=row.characters,
+            chunks=row.chunks,
+            metadata=row.facts,
+            error=_error(job.error),
+            job_id=row.job_id,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class Accepted(Answer):
+    """A document that was taken in, and the job that processes it."""
+
+    document: Document
+    job: Job
+
+
+class Chunk(Answer):
+    """A passage: characters `start` to `end` of the document's text."""
+
+    id: UUID
+    ordinal: int
+    """0 …, gapless."""
+    text: str
+    pages: tuple[int, int]
+    """First and last page."""
+    start: int
+    end: int
+    tokens: int
+    heading: str | None
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Chunk":
+        return cls.model_construct(
+            id=row["id"],
+            ordinal=row["ordinal"],
+            text=row["text"],
+            pages=(row["first_page"], row["last_page"]),
+            start=row["start_offset"],
+            end=row["end_offset"],
+            tokens=row["tokens"],
+            heading=row["heading"],
+        )
+
+
+class SearchRequest(BaseModel):
+    """What to look for, and how."""
+
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": [{"query": "How long are backups kept?", "mode": "hybrid", "limit": 5}]},
+    )
+    query: str
+    """Between 1 and 2,000 characters, white space at both ends not counted."""
+    mode: Mode = Mode.HYBRID
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    document_ids: Annotated[list[UUID] | None, Field(max_length=MOST_DOCUMENTS)] = None
+    """Look only into these; those of other tenants are passed over."""
+
+
+class SearchHit(Answer):
+    """A passage that answers the query."""
+
+    document_id: UUID
+    document_name: str
+    chunk_id: UUID
+    text: str
+    highlight: str
+    """HTML: escaped text with found words in `<mark>`."""
+    pages: tuple[int, int]
+    heading: str | None
+    score: float
+    """Comparable within one answer only."""
+    ranks: dict[Literal["vector", "text"], int]
+    """Its place, from 1, in each ranking that found it."""
+
+    @classmethod
+    def of(cls, hit: Hit) -> "SearchHit":
+        return cls.model_construct(
+            document_id=hit.document_id,
+            document_name=hit.document_name,
+            chunk_id=hit.chunk_id,
+            text=hit.text,
+            highlight=hit.highlight,
+            pages=hit.pages,
+            heading=hit.heading,
+            score=hit.score,
+            ranks=hit.ranks,
+        )
+
+
+class SearchAnswer(Answer):
+    """The best first."""
+
+    items: list[SearchHit]
+
+
+def _error(stored: dict[str, Any] | None) -> JobError | None:
+    return JobError.model_construct(**{name: stored.get(name) for name in JobError.model_fields}) if stored else None
+
+
+def _waiting_for(row: models.Job, workforce: Workforce) -> str | None:
+    if row.state != JobState.QUEUED:
+        return None
+    if not workforce.is_alive:
+        return "no live worker"
+    if row.run_after is not None and row.run_after > workforce.now:
+        return f"until {row.run_after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "a free worker"

@@ -1,0 +1,72 @@
+"""What one API process opens at its start and all requests share."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from arq.connections import ArqRedis
+
+from arqueduct.bus import Bus, connect
+from arqueduct.database import Database, Role
+from arqueduct.dispatcher import Dispatcher
+from arqueduct.embedding import Embedder
+from arqueduct.errors import SetupError
+from arqueduct.keys import Keys
+from arqueduct.queue import Queue
+from arqueduct.settings import Settings
+from arqueduct.storage import Storage
+from arqueduct_backend.embedder import QueryEmbedder
+from arqueduct_backend.live.bridge import Bridge
+
+__all__ = ["State", "opened"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Open from start to stop of the process."""
+
+    settings: Settings
+    database: Database
+    redis: ArqRedis
+    keys: Keys
+    bus: Bus
+    queue: Queue
+    dispatcher: Dispatcher
+    storage: Storage
+    embedder: QueryEmbedder
+    bridge: Bridge
+
+
+@asynccontextmanager
+async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncIterator[State]:
+    """Servers that are away do not hinder the start: requests say so, and `/readyz` does. Raises `SetupError`."""
+    database_url = settings.app_database_url or settings.database_url
+    if database_url is None or settings.redis_url is None:
+        raise SetupError("The API needs DATABASE_URL and REDIS_URL; `arqueduct up` brings both with it.")
+    async with AsyncExitStack() as stack:
+        keys = Keys(prefix=settings.redis_prefix)
+        database = Database(
+            database_url.get_secret_value(), Role.APP, pool_size=settings.database_pool_size, name="arqueduct api"
+        )
+        stack.push_async_callback(database.aclose)
+        redis = connect(settings.redis_url.get_secret_value(), keys)
+        stack.push_async_callback(redis.aclose)
+        query_embedder = QueryEmbedder(settings, embedder)
+        stack.push_async_callback(query_embedder.aclose)
+        query_embedder.warm_up()
+        bus, queue = Bus(redis, keys), Queue(redis, keys)
+        bridge = Bridge(database, redis, keys, settings)
+        await bridge.start()
+        stack.push_async_callback(bridge.stop)
+        yield State(
+            settings=settings,
+            database=database,
+            redis=redis,
+            keys=keys,
+            bus=bus,
+            queue=queue,
+            dispatcher=Dispatcher(database, bus, queue),
+            storage=Storage.open(settings.effective_storage_url),
+            embedder=query_embedder,
+            bridge=bridge,
+        )

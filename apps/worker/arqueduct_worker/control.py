@@ -1,0 +1,42 @@
+"""Hears cancels at once over pub/sub; the heartbeat brings them at the latest, so nothing depends on this."""
+
+import asyncio
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis
+
+from arqueduct.bus import AWAY
+from arqueduct.events import CANCEL, Control
+from arqueduct.keys import Keys
+from arqueduct_worker.leases import Leases, Stop
+
+__all__ = ["listen"]
+
+log = structlog.get_logger()
+
+RECONNECT_SECONDS = 1.0
+
+
+async def listen(redis: ArqRedis, keys: Keys, leases: Leases) -> None:
+    """Listens for as long as the process lives, through any loss of Redis."""
+    while True:
+        try:
+            async with redis.pubsub() as channel:
+                await channel.subscribe(keys.control)
+                async for message in channel.listen():
+                    if message["type"] == "message":
+                        _obey(message["data"], leases)
+        except AWAY as error:
+            log.warning("control channel lost", error=str(error))
+        await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _obey(data: bytes, leases: Leases) -> None:
+    try:
+        control = msgspec.json.decode(data, type=Control)
+    except msgspec.DecodeError:
+        log.warning("not a control message", size=len(data))
+        return
+    if control.action == CANCEL:
+        leases.end(control.job_id, Stop.CANCEL)

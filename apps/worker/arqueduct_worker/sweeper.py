@@ -1,0 +1,128 @@
+"""Finds what was left behind and sends it on. Runs in every worker; an advisory lock lets one sweep at a time.
+
+Each window of docs/job-lifecycle.md ("what can break, and how it heals") is one method here.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from arqueduct import __version__, events, metrics
+from arqueduct.bus import AWAY
+from arqueduct.errors import DependencyUnavailable
+from arqueduct.queue import WakeUp
+from arqueduct.repositories import documents, jobs, sweeps
+from arqueduct_worker.services import Services
+
+__all__ = ["Sweeper"]
+
+log = structlog.get_logger()
+
+JITTER = 0.2
+"""Share by which the pause varies, so that workers do not all ask at once."""
+
+
+class Sweeper:
+    """Heals, for all tenants."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        settings = services.settings
+        self._lease = settings.lease_time
+        self._sweep = timedelta(seconds=settings.sweep)
+        self._redispatch = timedelta(seconds=settings.redispatch)
+
+    async def run(self) -> None:
+        """Sweeps for as long as the process lives."""
+        while True:
+            try:
+                await self.sweep()
+            except (DependencyUnavailable, *AWAY) as error:
+                log.warning("sweep not finished", error=str(error))
+            except Exception:
+                log.exception("sweep failed")
+            await asyncio.sleep(self._sweep.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads load
+
+    async def sweep(self) -> None:
+        """One look at everything."""
+        await self._sign_of_life()
+        if not await self._recover_lapsed():
+            return
+        await self._send_unsent()
+        await self._resend_lost()
+        await self._finish_deletions()
+
+    async def _sign_of_life(self) -> None:
+        services = self._services
+        async with services.database.transaction() as transaction:
+            driver = transaction.driver
+            await sweeps.beat(
+                driver,
+                services.name,
+                version=__version__,
+                concurrency=services.settings.worker_concurrency,
+                running=len(services.leases),
+            )
+            gauges = await sweeps.gauges(driver, lease=self._lease)
+        metrics.queued_jobs.set(gauges["queued"])
+        metrics.oldest_queued_seconds.set(gauges["oldest_queued_seconds"])
+        metrics.live_workers.set(gauges["live_workers"])
+        metrics.pool_in_use.set(services.database.in_use)
+
+    async def _recover_lapsed(self) -> bool:
+        """Jobs whose worker gave no sign of life for a lease. False: another worker sweeps right now."""
+        async with self._services.database.transaction() as transaction:
+            driver = transaction.driver
+            if not await driver.fetchval("SELECT pg_try_advisory_xact_lock($1)", sweeps.LOCK):
+                return False
+            await sweeps.forget_workers(driver, older=10 * self._lease)
+            rows = await sweeps.lapsed(driver, max_crashes=self._services.settings.max_crashes)
+        await self._tell(rows)
+        return True
+
+    async def _tell(self, rows: Sequence[asyncpg.Record]) -> None:
+        for row in rows:
+            metrics.swept.labels(f"lease lapsed: {row['state']}").inc()
+            log.warning("lease lapsed", job=str(row["id"]), state=row["state"], attempt=row["fence"])
+        await self._services.bus.publish((row["user_id"], events.encode(jobs.message_of(row))) for row in rows)
+
+    async def _send_unsent(self) -> None:
+        async with self._services.database.transaction() as transaction:
+            found = await sweeps.unsent(transaction.driver, older=self._sweep / 5)
+        await self._send(found, "never dispatched")
+
+    async def _resend_lost(self) -> None:
+        """Wake-ups that Redis no longer has, or that a worker locked and then died before its claim."""
+        async with self._services.database.transaction() as transaction:
+            waiting = await sweeps.unfollowed(transaction.driver, older=self._redispatch)
+        lost = await self._services.queue.lost(waiting)
+        if not lost:
+            return
+        async with self._services.database.transaction() as transaction:
+            successors = await sweeps.redispatch(transaction.driver, lost)
+        await self._send(successors, "wake-up lost")
+
+    async def _send(self, wake_ups: Sequence[WakeUp], reason: str) -> None:
+        if not wake_ups or not await self._services.queue.send(wake_ups):
+            return
+        metrics.swept.labels(reason).inc(len(wake_ups))
+        log.info("jobs dispatched by the sweeper", reason=reason, jobs=len(wake_ups))
+        async with self._services.database.transaction() as transaction:
+            await jobs.mark_dispatched(transaction.driver, wake_ups)
+
+    async def _finish_deletions(self) -> None:
+        """A second look at deleted documents, when no attempt that knew them can still be writing."""
+        services = self._services
+        async with services.database.transaction() as transaction:
+            due = await sweeps.due_deletions(transaction.driver, older=2 * self._lease)
+        for row in due:
+            async with services.database.transaction(row["tenant_id"]) as transaction:
+                prefix = await documents.purge(transaction, row["document_id"])
+            if prefix:
+                await services.storage.delete_prefix(prefix)
+            async with services.database.transaction(row["tenant_id"]) as transaction:
+                await sweeps.forget_deletion(transaction.driver, row["document_id"])

@@ -1,0 +1,61 @@
+"""What live clients are shown, read in the transaction of their tenant: row-level security holds here as anywhere."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from arqueduct.repositories.jobs import COLUMNS, Driver
+
+__all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_keys"]
+
+MOST_UNFINISHED = 1000
+MOST_FINISHED = 200
+"""Of each the newest: more fits on no screen, and lists are for the rest."""
+
+JUST_FINISHED = timedelta(minutes=10)
+"""An end is shown again this long to who connects or was cut off; longer than any commit takes."""
+
+_SHOWN = f"""
+    (SELECT id FROM jobs WHERE user_id = u.id AND state IN ('queued', 'running', 'paused')
+        ORDER BY id DESC LIMIT {MOST_UNFINISHED})
+    UNION
+    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval
+        ORDER BY finished_at DESC LIMIT {MOST_FINISHED})
+"""
+
+_OF_USER = f"""
+    SELECT {COLUMNS} FROM jobs WHERE id IN (SELECT shown.id FROM (SELECT $1::uuid AS id) u, LATERAL ({_SHOWN}) shown)
+    ORDER BY id DESC
+"""
+
+_NEWER = f"""
+    WITH known AS (SELECT * FROM unnest($3::uuid[], $4::bigint[]) AS t(id, known_seq)),
+        looked_at AS (
+            SELECT shown.id FROM unnest($1::uuid[]) AS u(id), LATERAL ({_SHOWN}) shown UNION SELECT id FROM known
+        )
+    SELECT {COLUMNS} FROM jobs JOIN looked_at USING (id) LEFT JOIN known USING (id)
+    WHERE seq > coalesce(known_seq, 0) AND user_id = ANY ($1::uuid[])
+    ORDER BY id
+"""
+
+
+async def of_user(driver: Driver, user_id: UUID) -> list[asyncpg.Record]:
+    """The user's unfinished jobs and those that just finished, the newest first."""
+    return await driver.fetch(_OF_USER, user_id, JUST_FINISHED)
+
+
+async def newer(driver: Driver, user_ids: Sequence[UUID], known: Mapping[str, int]) -> list[asyncpg.Record]:
+    """What `of_user` has for these users, and the known jobs, where `seq` is above the known one."""
+    return await driver.fetch(_NEWER, user_ids, JUST_FINISHED, list(known), list(known.values()))
+
+
+async def valid_keys(driver: Driver, key_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that could still sign in."""
+    rows = await driver.fetch(
+        "SELECT k.id FROM api_keys k JOIN memberships m USING (tenant_id, user_id) "
+        "WHERE k.id = ANY ($1::uuid[]) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())",
+        key_ids,
+    )
+    return {row["id"] for row in rows}

@@ -1,0 +1,109 @@
+"""The schema: every revision up and down, and equal to the models."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from arqueduct import migrations, models
+from arqueduct.database import owner_engine
+from arqueduct.embedding import EmbeddingModel
+from arqueduct.errors import SetupError
+from tests.servers import Servers
+
+assert models
+
+
+@pytest.fixture
+async def empty(servers: Servers) -> AsyncIterator[str]:
+    """The URL of a database without a table."""
+    name = f"empty_{uuid4().hex}"
+    connection = await asyncpg.connect(servers.postgres.url())
+    await connection.execute(f"CREATE DATABASE {name}")
+    yield servers.postgres.url(database=name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+async def test_an_empty_database_is_behind_and_upgraded_it_is_current(empty: str) -> None:
+    assert not (await migrations.status(empty)).is_current
+    await migrations.upgrade(empty)
+    assert (await migrations.status(empty)).is_current
+
+
+async def test_every_revision_can_be_taken_back_and_done_again(empty: str) -> None:
+    await migrations.upgrade(empty)
+    await migrations.downgrade(empty, "base")
+    assert await _tables(empty) == {"alembic_version"}
+    await migrations.upgrade(empty)
+
+
+async def test_the_models_are_what_the_revisions_make(empty: str) -> None:
+    await migrations.upgrade(empty)
+    assert await _differences(empty) == []
+
+
+async def test_an_embedding_model_gets_its_index_once(empty: str) -> None:
+    await migrations.upgrade(empty)
+    model = EmbeddingModel(name="test/small", dimensions=3)
+    first = await migrations.ensure_model(empty, model)
+    assert await migrations.ensure_model(empty, model) == first
+    with pytest.raises(SetupError, match="ARQUEDUCT_EMBEDDING_DIMENSIONS=3"):
+        await migrations.ensure_model(empty, EmbeddingModel(name="test/small", dimensions=4))
+    assert await _differences(empty) == []
+
+
+async def test_every_table_of_a_tenant_has_row_level_security(empty: str) -> None:
+    await migrations.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    rows = await connection.fetch(
+        "SELECT c.relname, c.relrowsecurity FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+        "WHERE c.relkind = 'r' AND a.attname = 'tenant_id' AND c.relnamespace = 'public'::regnamespace"
+    )
+    await connection.close()
+    assert len(rows) >= 9
+    assert [row["relname"] for row in rows if not row["relrowsecurity"]] == []
+
+
+async def test_neither_serving_role_can_get_round_it(empty: str) -> None:
+    await migrations.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    rows = await connection.fetch(
+        "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname LIKE 'arqueduct\\_%'"
+    )
+    owned = await connection.fetchval(
+        "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname LIKE 'arqueduct\\_%'"
+    )
+    await connection.close()
+    assert {tuple(row.values()) for row in rows} == {
+        ("arqueduct_app", False, False, False),
+        ("arqueduct_worker", False, False, False),
+    }
+    assert owned == 0
+
+
+async def _tables(url: str) -> set[str]:
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    return {row["tablename"] for row in rows}
+
+
+async def _differences(url: str) -> list[object]:
+    def compare(connection: Connection) -> list[object]:
+        options = {
+            "compare_server_default": True,
+            "include_object": lambda _object, name, kind, *_: not migrations.is_made_per_model(kind, name),
+        }
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), SQLModel.metadata))
+
+    engine = owner_engine(url)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    await engine.dispose()
+    return found

@@ -1,0 +1,67 @@
+import pytest
+
+from arqueduct.errors import PipelineUnknown, SetupError
+from arqueduct.pipeline import Pipeline, Registry, Stage, StageContext
+
+
+class Cut(Stage):
+    name = "cut"
+    label = "cutting"
+
+    async def run(self, context: StageContext) -> None: ...
+
+
+class Glue(Cut):
+    name = "glue"
+    label = "gluing"
+
+
+class Sand(Cut):
+    name = "sand"
+    label = "sanding"
+    pipeline = "craft"
+    before = "glue"
+
+
+class Paint(Cut):
+    name = "paint"
+    label = "painting"
+    pipeline = "craft"
+    after = "glue"
+
+
+CRAFT = Pipeline(kind="craft", stages=("cut", "glue"))
+
+
+def test_an_added_stage_stands_where_it_asked_to() -> None:
+    found = Registry([CRAFT], [Cut(), Glue(), Sand(), Paint()])
+    assert [stage.name for stage in found.stages("craft")] == ["cut", "sand", "glue", "paint"]
+
+
+def test_an_added_stage_can_be_left_out() -> None:
+    found = Registry([CRAFT], [Cut(), Glue(), Sand()])
+    assert [stage.name for stage in found.stages("craft", without=frozenset({"sand"}))] == ["cut", "glue"]
+
+
+def test_an_unknown_kind_is_a_permanent_error() -> None:
+    with pytest.raises(PipelineUnknown, match="weave"):
+        Registry([CRAFT], [Cut(), Glue()]).stages("weave")
+
+
+def test_a_pipeline_with_a_missing_stage_says_which() -> None:
+    with pytest.raises(PipelineUnknown, match="glue"):
+        Registry([CRAFT], [Cut()]).stages("craft")
+
+
+def test_two_stages_of_one_name_are_refused() -> None:
+    with pytest.raises(SetupError, match="cut"):
+        Registry([CRAFT], [Cut(), Cut()])
+
+
+def test_a_neighbour_that_is_not_there_is_named() -> None:
+    class Lost(Sand):
+        name = "lost"
+        before = "saw"
+
+    with pytest.raises(SetupError, match="saw in craft"):
+        Registry([CRAFT], [Cut(), Glue(), Lost()])

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from arqueduct.errors import SetupError
+from arqueduct.settings import load, redact_url
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_plain_aliases_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@db/x")
+    settings = load()
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://me:secret@db/x"
+    assert "secret" not in repr(settings)
+
+
+def test_a_secret_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-from-file\n")
+    monkeypatch.setenv("OPENAI_API_KEY_FILE", str(tmp_path / "key"))
+    settings = load()
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "sk-from-file"
+    assert settings.effective_embedder == "openai"
+
+
+def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL_FILE", "/nowhere/redis")
+    with pytest.raises(SetupError, match="REDIS_URL_FILE names /nowhere/redis"):
+        load()
+
+
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARQUEDUCT_PORT", "seventy")
+    with pytest.raises(SetupError, match="port"):
+        load()
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARQUEDUCT_ALLOWED_ORIGINS", "https://a.example, https://b.example")
+    assert load().allowed_origins == {"https://a.example", "https://b.example"}
+
+
+def test_what_was_said_on_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARQUEDUCT_PORT", "1")
+    assert load(port=2, workers=None).port == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db:5432/x", "postgresql://me:…@db:5432/x"),
+        ("redis://:secret@host/0", "redis://:…@host/0"),
+        ("redis://host/0", "redis://host/0"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert redact_url(url) == shown

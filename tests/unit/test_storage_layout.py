@@ -1,0 +1,24 @@
+"""Keys of the storage: everything made from a blob lies under the blob."""
+
+from uuid import UUID
+
+from arqueduct.storage import layout
+
+TENANT = UUID("0199a0b0-0000-7000-8000-000000000001")
+BLOB = UUID("0199a0b0-0000-7000-8000-000000000002")
+
+
+def test_a_blob_and_its_texts_share_one_prefix() -> None:
+    prefix = layout.blob_prefix(TENANT, BLOB) + "/"
+    assert layout.blob_key(TENANT, BLOB) == f"tenants/{TENANT}/blobs/{BLOB}/original"
+    assert layout.text_key(TENANT, BLOB, "ab12") == f"tenants/{TENANT}/blobs/{BLOB}/text/ab12.jsonl.zst"
+    assert layout.blob_key(TENANT, BLOB).startswith(prefix)
+    assert layout.text_key(TENANT, BLOB, "ab12").startswith(prefix)
+
+
+def test_a_blob_lies_under_its_tenant() -> None:
+    assert layout.blob_prefix(TENANT, BLOB).startswith(layout.tenant_prefix(TENANT) + "/")
+
+
+def test_two_recipes_never_meet() -> None:
+    assert layout.text_key(TENANT, BLOB, "ab12") != layout.text_key(TENANT, BLOB, "ab13")
