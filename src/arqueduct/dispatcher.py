@@ -57,6 +57,8 @@ class Dispatcher:
         """Tells workers at once to end these jobs; their heartbeats find out anyway."""
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                await self._bus.tell_workers(*(events.Control(action=events.CANCEL, job_id=id) for id in job_ids))
+                await self._bus.tell_workers(
+                    *(events.Control(action=events.CANCEL, job_id=job_id) for job_id in job_ids)
+                )
         except TimeoutError:
             log.warning("workers not told", jobs=len(job_ids))

@@ -5,7 +5,7 @@
     │   ├── NotAuthenticated 401    ├── Forbidden 403        ├── NotFound 404
     │   ├── MethodNotAllowed 405    ├── IllegalTransition 409 ├── DocumentNotReady 409
     │   ├── UploadTooLarge 413      ├── RequestTooLarge 413   ├── UnsupportedFormat 415
-    │   ├── RangeNotSatisfiable 416
+    │   ├── RangeNotSatisfiable 416 ├── TooManyConnections 429
     │   └── InvalidRequest 422 ── EmptyUpload, MissingFile, InvalidCursor, InvalidJSON, InvalidQuery
     ├── PermanentError              a job fails at once: trying again cannot help
     │   ├── DocumentCorrupt         ├── DocumentEncrypted    ├── DocumentTooComplex
@@ -60,6 +60,7 @@ __all__ = [
     "RequestError",
     "RequestTooLarge",
     "SetupError",
+    "TooManyConnections",
     "TransientError",
     "UnsupportedFormat",
     "UploadTooLarge",
@@ -160,6 +161,13 @@ class RangeNotSatisfiable(RequestError):
 
     status = 416
     advice = "See the `Content-Range` header for the size of the file."
+
+
+class TooManyConnections(RequestError):
+    """This user has as many live connections as one server allows."""
+
+    status = 429
+    advice = "Close other pages or clients, or raise ARQUEDUCT_MAX_SOCKETS_PER_USER."
 
 
 class InvalidRequest(RequestError):

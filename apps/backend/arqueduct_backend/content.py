@@ -1,8 +1,11 @@
 """A document's bytes and its text, on their way out: streamed, never whole in memory."""
 
+import asyncio
 import re
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from starlette.concurrency import iterate_in_threadpool
@@ -36,9 +39,9 @@ async def original(storage: Storage, document: Document, headers: Mapping[str, s
     return StreamingResponse(
         pieces,
         status_code=206 if part else 200,
-        media_type=_media_type(document),
         headers={
             **common,
+            "Content-Type": document.content_type,  # as a header, so that no charset is added: it may have any
             "Content-Length": str(end - start),
             "Content-Disposition": attachment(document.name),
         },
@@ -73,15 +76,23 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-async def _text(storage: Storage, key: str, temporary: Path) -> AsyncIterator[bytes]:
-    with tempfile.TemporaryDirectory(prefix="text-", dir=temporary) as folder:
-        packed = Path(folder) / "text.zst"
+async def _text(storage: Storage, key: str, temporary: Path) -> AsyncGenerator[bytes]:
+    folder = await asyncio.to_thread(_new_folder, temporary)
+    try:
+        packed = folder / "text.zst"
         await storage.get_file(key, packed)
         async for piece in iterate_in_threadpool(kept_text.text_pieces(packed)):
             yield piece
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def _new_folder(temporary: Path) -> Path:
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="text-", dir=temporary.absolute()))
+
+
+async def _begun(pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     """The same pieces, the first one fetched already: what fails at the start still becomes a problem."""
     try:
         first = await anext(pieces, b"")
@@ -89,13 +100,9 @@ async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         raise NotFound("The storage no longer has this; upload the document again.") from error
 
     async def all_of_them() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
 
     return all_of_them()
-
-
-def _media_type(document: Document) -> str:
-    """Without a charset: the bytes are as they came, and may have any."""
-    return document.content_type

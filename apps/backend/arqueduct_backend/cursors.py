@@ -47,7 +47,9 @@ def _content(name: str, cursor: str) -> str:
     try:
         if len(cursor) > LONGEST:
             raise InvalidCursor
-        found, _, content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode().partition(":")
+        found, _, content = (
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode().partition(":")
+        )
     except (binascii.Error, ValueError):
         raise InvalidCursor from None
     if found != name:

@@ -22,7 +22,6 @@ from arqueduct.errors import (
     RequestTooLarge,
 )
 from arqueduct_backend.problems import BODY_LIMIT, problem_of
-from arqueduct_backend.routing import methods_at
 
 __all__ = ["install", "internal_error"]
 
@@ -76,7 +75,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     kind = OF_FRAMEWORK.get(error.status_code, RequestError)
     headers = dict(error.headers or {})
     if kind is MethodNotAllowed:
-        headers["Allow"] = ", ".join(sorted(methods_at(request.app.state.routes, request.scope["path"])))
+        headers["Allow"] = ", ".join(request.app.state.routes.methods_at(request.scope["path"]))
     limit = {"limit": request.scope.get(BODY_LIMIT)} if kind is RequestTooLarge else {}
     return problem_of(request, kind(**limit), headers=headers)
 

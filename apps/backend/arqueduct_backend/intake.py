@@ -2,19 +2,20 @@
 
 import structlog
 
-from arqueduct import metrics
+from arqueduct import metrics, models
 from arqueduct.database import Transaction
 from arqueduct.errors import ArqueductError
 from arqueduct.formats import Format
-from arqueduct.ids import new_id
 from arqueduct.identity import Identity
-from arqueduct.models import Blob, Document, Job
+from arqueduct.ids import new_id
 from arqueduct.queue import WakeUp
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.documents import Listed
 from arqueduct.storage.layout import blob_key, blob_prefix
+from arqueduct_backend.schemas import Accepted, Document, Job
 from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
+from arqueduct_backend.workforce import workforce_of
 
 __all__ = ["KIND", "take_in"]
 
@@ -23,9 +24,9 @@ log = structlog.get_logger()
 KIND = "document.ingest"
 
 
-async def take_in(services: State, caller: Identity, upload: Upload, format: Format) -> Listed:
+async def take_in(services: State, caller: Identity, upload: Upload, format: Format) -> Accepted:
     """The new document with its queued job. Raises `DependencyUnavailable`; then nothing of it stays."""
-    blob = Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
+    blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
     try:
         await services.storage.put_file(blob_key(caller.tenant_id, blob.id), upload.path)
         async with services.database.transaction(caller.tenant_id) as transaction:
@@ -36,6 +37,7 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
             created = await jobs.note_created(transaction.driver, [job.id])
             await transaction.session.refresh(document)
             await transaction.session.refresh(job)
+            workforce = await workforce_of(transaction, services)
     except BaseException:
         await _discard(services, blob)
         raise
@@ -45,12 +47,14 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
     await services.dispatcher.dispatch(caller.tenant_id, created, [WakeUp(job.id, job.dispatch, job.run_after)])
     metrics.uploads.inc(upload.size)
     log.info("document accepted", document=str(document.id), job=str(job.id), format=format, size=upload.size)
-    return Listed(document=document, job=job)
+    return Accepted(document=Document.of(Listed(document=document, job=job)), job=Job.of(job, workforce))
 
 
-def _rows(services: State, caller: Identity, upload: Upload, format: Format, blob: Blob) -> tuple[Job, Document]:
+def _rows(
+    services: State, caller: Identity, upload: Upload, format: Format, blob: models.Blob
+) -> tuple[models.Job, models.Document]:
     document_id = new_id()
-    job = Job(
+    job = models.Job(
         id=new_id(),
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
@@ -59,7 +63,7 @@ def _rows(services: State, caller: Identity, upload: Upload, format: Format, blo
         document_name=upload.name,
         max_failures=services.settings.max_failures,
     )
-    document = Document(
+    document = models.Document(
         id=document_id,
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
@@ -74,7 +78,7 @@ def _rows(services: State, caller: Identity, upload: Upload, format: Format, blo
     return job, document
 
 
-async def _discard(services: State, blob: Blob) -> None:
+async def _discard(services: State, blob: models.Blob) -> None:
     """Removes bytes that no row names. Where Postgres cannot say so, they stay: a commit may have come through."""
     try:
         async with services.database.transaction(blob.tenant_id) as transaction:
@@ -85,5 +89,5 @@ async def _discard(services: State, blob: Blob) -> None:
         log.warning("blob may be left behind", blob=str(blob.id), error=str(error))
 
 
-async def _is_kept(transaction: Transaction, blob: Blob) -> bool:
+async def _is_kept(transaction: Transaction, blob: models.Blob) -> bool:
     return bool(await transaction.driver.fetchval("SELECT EXISTS (SELECT FROM blobs WHERE id = $1)", blob.id))

@@ -16,9 +16,7 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=256, description="`next_cursor` of the page before.")]
 
 
-def page_of(
-    found: Sequence[Row], limit: int, item: Callable[[Row], Item], cursor: Callable[[Row], str]
-) -> Page[Item]:
+def page_of(found: Sequence[Row], limit: int, item: Callable[[Row], Item], cursor: Callable[[Row], str]) -> Page[Item]:
     """The first `limit` rows; one row more than that means that there is a next page."""
     shown = found[:limit]
     return Page.model_construct(

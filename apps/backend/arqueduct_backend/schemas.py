@@ -1,7 +1,7 @@
 """What the API says, as clients see it."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -82,7 +82,7 @@ class Job(Answer):
 
     @classmethod
     def of(cls, row: models.Job, workforce: Workforce) -> "Job":
-        return cls.model_construct(
+        return cls(
             id=row.id,
             kind=row.kind,
             state=JobState(row.state),
@@ -240,7 +240,7 @@ class SearchHit(Answer):
     heading: str | None
     score: float
     """Comparable within one answer only."""
-    ranks: dict[Literal["vector", "text"], int]
+    ranks: dict[str, int] = Field(examples=[{"vector": 2, "text": 1}])
     """Its place, from 1, in each ranking that found it."""
 
     @classmethod

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from arqueduct.repositories.jobs import COLUMNS, Driver
+from arqueduct.database import Driver
+from arqueduct.repositories.jobs import COLUMNS
 
 __all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_keys"]
 

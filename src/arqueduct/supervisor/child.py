@@ -76,7 +76,7 @@ class Child:
         if not done:
             self._say("killed", process=self.name, reason=f"it did not stop within {grace:.0f} s")
             self.kill()
-            await asyncio.wait({self._task})
+        await asyncio.gather(self._task, return_exceptions=True)  # how it ended was told when it did
 
     def kill(self) -> None:
         self._stopping.set()

@@ -3,14 +3,20 @@
 import secrets
 
 from pwdlib import PasswordHash
-from sqlmodel import insert, select, update
+from sqlalchemy import text
+from sqlmodel import col, insert, update
 
 from arqueduct.database import owner_engine
 from arqueduct.identity import KEY_BYTES, PREFIX_LENGTH, NewIdentity, key_hash
 from arqueduct.ids import new_id
-from arqueduct.models import APIKey, Membership, User
+from arqueduct.models import APIKey, User
 
 __all__ = ["renew"]
+
+_FIND = text(
+    "SELECT u.id, m.tenant_id FROM users u JOIN memberships m ON m.user_id = u.id WHERE u.email = :email "
+    "ORDER BY m.created_at LIMIT 1"
+)
 
 
 async def renew(url: str, *, email: str) -> NewIdentity:
@@ -20,10 +26,9 @@ async def renew(url: str, *, email: str) -> NewIdentity:
     api_key = f"aq_{secrets.token_urlsafe(KEY_BYTES)}"
     try:
         async with engine.begin() as connection:
-            query = select(User.id, Membership.tenant_id).join(Membership).where(User.email == email)
-            user_id, tenant_id = (await connection.execute(query.order_by(Membership.created_at))).first()
+            user_id, tenant_id = (await connection.execute(_FIND, {"email": email})).one()
             hashed = PasswordHash.recommended().hash(password)
-            await connection.execute(update(User).where(User.id == user_id).values(password_hash=hashed))
+            await connection.execute(update(User).where(col(User.id) == user_id).values(password_hash=hashed))
             await connection.execute(
                 insert(APIKey).values(
                     id=new_id(),

@@ -31,6 +31,10 @@ class Servers:
         self._say = say
         self._on_change = on_change
 
+    @property
+    def embedded(self) -> list[str]:
+        return [server.name for server in (self.postgres, self.valkey) if server is not None]
+
     def pids(self) -> dict[str, list[int]]:
         return {
             "postgres": [self.postgres.pid] if self.postgres and self.postgres.alive() else [],
@@ -73,7 +77,7 @@ class Servers:
             await self._again(self.valkey)
 
     async def _death(self, server: EmbeddedPostgres | EmbeddedValkey) -> None:
-        while server.alive():
+        while server.alive():  # noqa: ASYNC110 - another process: nobody tells us
             await asyncio.sleep(LOOK_SECONDS)
         self._say("died", process=server.name, reason="ended", log=str(server.folder / "log"))
         await to_the_end(server.stop)  # lets go of the folder

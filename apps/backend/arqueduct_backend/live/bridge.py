@@ -5,8 +5,9 @@ state is either in the rows that it gets, or heard afterwards, or – Redis bein
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -68,7 +69,7 @@ class Bridge:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @contextmanager
-    def attached(self, client: Client) -> Iterator[AsyncIterator[Outgoing]]:
+    def attached(self, client: Client) -> Iterator[AsyncGenerator[Outgoing]]:
         """The messages for this client, as long as the block lasts. Raises `TooManyConnections`."""
         tenant_id, user_id = client.identity.tenant_id, client.identity.user_id
         channel = self._keys.live(user_id).encode()
@@ -82,7 +83,7 @@ class Bridge:
         audience.clients.add(client)
         with _measured(client):
             try:
-                yield client.messages(lambda: self._first(client, channel))
+                yield client.messages(partial(self._first, client, channel))
             finally:
                 audience.clients.remove(client)
                 self._tidy(channel, audience)
@@ -122,7 +123,7 @@ class Bridge:
             except TimeoutError:
                 reason = "anti_entropy"
             self._missed.clear()
-            await _once(lambda reason=reason: self._resync(reason))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            await _once(partial(self._resync, reason))
 
     async def _resync(self, reason: str) -> None:
         for tenant_id, audiences in self._by_tenant().items():

@@ -1,4 +1,4 @@
-"""Why a live connection is ended; the codes are those of docs/live-updates.md."""
+"""Why a live connection is ended. Codes of our own are 4000 and the HTTP status that says the same."""
 
 from typing import NamedTuple
 

@@ -32,6 +32,7 @@ class Snapshots:
         self._database = database
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self._waiting: dict[tuple[UUID, UUID], asyncio.Task[Snapshot]] = {}
+        self._reading: set[asyncio.Task[Snapshot]] = set()
 
     async def read(self, tenant_id: UUID, user_id: UUID) -> Snapshot:
         """What is committed at some moment after this call. Raises `DependencyUnavailable`."""
@@ -39,7 +40,14 @@ class Snapshots:
         reading = self._waiting.get(key)
         if reading is None:
             reading = self._waiting[key] = asyncio.create_task(self._read(key))
+            self._reading.add(reading)
+            reading.add_done_callback(self._forget)
         return await asyncio.shield(reading)  # one client that leaves takes nothing from the others
+
+    def _forget(self, reading: asyncio.Task[Snapshot]) -> None:
+        self._reading.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # marks it as seen, should everyone who waited have left
 
     async def _read(self, key: tuple[UUID, UUID]) -> Snapshot:
         tenant_id, user_id = key

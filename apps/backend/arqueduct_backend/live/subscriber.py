@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,9 @@ class Subscriber:
         self._channels: dict[bytes, _Channel] = {}
         self._changed = asyncio.Event()
         self._is_away = False
-        self._lose()
+        self._asked: set[bytes] = set()
+        self._heard: set[bytes] = set()
+        self._unconfirmed: Counter[bytes] = Counter()
 
     def add(self, name: bytes) -> None:
         """Subscribes soon; `confirmed` tells when."""
@@ -67,16 +70,12 @@ class Subscriber:
     async def confirmed(self, name: bytes, within: float) -> bool:
         """Whether what is published from now on is heard; if not, `on_missed` is called once it is."""
         channel = self._channels[name]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0 if self._is_away else within):
+                await channel.confirmed.wait()
         if not channel.confirmed.is_set():
             channel.missed = True
-            if self._is_away:
-                return False
-            try:
-                async with asyncio.timeout(within):
-                    await channel.confirmed.wait()
-            except TimeoutError:
-                return False
-        return True
+        return channel.confirmed.is_set()
 
     async def run(self) -> None:
         """Listens for as long as the process lives."""
@@ -96,7 +95,7 @@ class Subscriber:
 
     async def _listen(self) -> None:
         connection = self._connection()
-        await connection.connect()
+        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
         if self._is_away:
             log.info("live channel back")
         self._is_away = False
@@ -163,9 +162,8 @@ class Subscriber:
                 self._on_missed()
 
     def _lose(self) -> None:
-        self._asked: set[bytes] = set()
-        self._heard: set[bytes] = set()
-        self._unconfirmed: Counter[bytes] = Counter()
+        self._asked, self._heard = set(), set()
+        self._unconfirmed.clear()
         for channel in self._channels.values():
             channel.missed = True
             channel.confirmed.clear()

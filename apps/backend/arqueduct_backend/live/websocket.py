@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from uuid import UUID
 
 import msgspec
@@ -60,7 +60,7 @@ async def _converse(websocket: WebSocket, bridge: Bridge, client: Client) -> Clo
     with bridge.attached(client) as messages:
         listening = asyncio.create_task(_listen(websocket, client, bridge.limits))
         try:
-            async with client.limit:
+            async with client.limit, aclosing(messages):
                 async for message in messages:
                     client.sending()
                     await websocket.send_text(message.text)

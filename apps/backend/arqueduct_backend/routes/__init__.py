@@ -1,1 +1,1 @@
-"""One module a resource; each has a `router` whose paths are whole."""
+"""One module a resource; `main` puts the prefix before the paths of each `router`."""

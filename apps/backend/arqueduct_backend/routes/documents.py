@@ -27,14 +27,11 @@ from arqueduct_backend.intake import take_in
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.uploads import received
-from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["UPLOADS", "router"]
-
-UPLOADS = "/api/v1/documents"
+__all__ = ["router"]
 
 router = APIRouter(
-    prefix=UPLOADS,
+    prefix="/documents",
     tags=["documents"],
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
@@ -68,13 +65,11 @@ async def create_document(request: Request, response: Response, services: Servic
     The answer comes as soon as the file is stored; follow the job at `Location` or over the WebSocket.
     """
     async with received(request, services.settings) as upload:
-        format = await asyncio.to_thread(formats.detect, upload.path, upload.name)
-        listed = await take_in(services, caller, upload, format)
-    response.headers["Location"] = f"/api/v1/jobs/{listed.job.id}"
+        kind = await asyncio.to_thread(formats.detect, upload.path, upload.name)
+        accepted = await take_in(services, caller, upload, kind)
+    response.headers["Location"] = f"/api/v1/jobs/{accepted.job.id}"
     response.headers["Retry-After"] = "1"
-    async with services.database.transaction(caller.tenant_id) as transaction:
-        workforce = await workforce_of(transaction, services)
-    return schemas.Accepted(document=schemas.Document.of(listed), job=schemas.Job.of(listed.job, workforce))
+    return accepted
 
 
 @router.get("", response_model=schemas.Page[schemas.Document], responses=answers(InvalidCursor))

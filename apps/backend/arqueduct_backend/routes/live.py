@@ -1,7 +1,5 @@
 """Live updates over WebSockets and server-sent events, and the tickets to open either from a page."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Response, WebSocket
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -23,7 +21,7 @@ class Ticket(BaseModel):
     """A pass for one live connection."""
 
     ticket: str
-    expires_in: Literal[30] = LIFETIME_SECONDS
+    expires_in: int = LIFETIME_SECONDS
     """Seconds."""
 
 

@@ -1,0 +1,115 @@
+"""The application: what is opened, what stands round every request, and which routes there are."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
+
+from arqueduct import __version__
+from arqueduct.embedding import Embedder
+from arqueduct.settings import Settings
+from arqueduct_backend import error_handlers
+from arqueduct_backend.api import API, operation_id
+from arqueduct_backend.middleware import BodyLimit, Requests
+from arqueduct_backend.routes import documents, jobs, live, probes, search
+from arqueduct_backend.routing import Routes
+from arqueduct_backend.state import opened
+
+__all__ = ["create_app", "serve"]
+
+PREFIX = "/api/v1"
+UPLOADS = f"{PREFIX}/documents"
+BODY_BYTES = 2**20
+"""Of any body but an upload: a search that names a thousand documents has 50 kB."""
+STOP_SECONDS = 10
+"""Requests under way may end, then the process does; orchestrators kill after 30."""
+BACKLOG = 2048
+
+DESCRIPTION = """\
+Carries documents through staged jobs, shows every one as it flows, and makes them searchable.
+
+Send a file to `POST /api/v1/documents`, follow its job over `WS /api/v1/ws`, then ask `POST /api/v1/search`.
+Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on and an `advice` to follow.
+"""
+
+ROUTERS = {
+    PREFIX: (documents.router, jobs.router, search.router, live.router),
+    "": (probes.router,),
+}
+"""By what stands before the paths of their routes."""
+
+
+def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastAPI:
+    """The ASGI application. `embedder` stands in for the one of the settings, for tests."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings, embedder) as services:
+            app.state.services = services
+            yield
+
+    app = API(
+        title="Arqueduct",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    included: list[tuple[str, Iterable[BaseRoute]]] = [("", list(app.routes))]
+    for prefix, routers in ROUTERS.items():
+        for router in routers:
+            app.include_router(router, prefix=prefix)
+            included.append((prefix, router.routes))
+    app.state.routes = Routes(included)
+    error_handlers.install(app)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Runs until it is told to stop (SIGINT, SIGTERM). Logging is the caller's."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="auto",  # uvloop, where it exists
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # triples the memory of a connection
+        backlog=BACKLOG,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """From the outside to the inside."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(settings.allowed_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Range", "X-API-Key", "X-Request-ID", "traceparent"],
+        expose_headers=[
+            "Content-Disposition",
+            "Content-Range",
+            "ETag",
+            "Location",
+            "Retry-After",
+            "Server-Timing",
+            "X-Request-ID",
+        ],
+    )
+    return [
+        Middleware(Requests),
+        *([cors] if settings.allowed_origins else []),
+        Middleware(BodyLimit, most=BODY_BYTES, except_at=frozenset({UPLOADS})),
+    ]

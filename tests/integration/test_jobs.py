@@ -1,0 +1,164 @@
+"""The transitions of the row, as SQL."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from arqueduct.database import Database
+from arqueduct.formats import Format
+from arqueduct.identity import NewIdentity
+from arqueduct.ids import new_id
+from arqueduct.models import Blob, Job
+from arqueduct.repositories import jobs, sweeps
+from arqueduct.repositories.jobs import Claimed, Step
+from arqueduct.settings import Settings
+from tests.integration.worker import insert, row
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def job(settings: Settings, me: NewIdentity) -> Job:
+    blob = Blob(id=new_id(), tenant_id=me.tenant_id, sha256="00", size=1)
+    return await insert(settings, me, blob, format=Format.TEXT, name="a file")
+
+
+async def claim(database: Database, job_id: UUID, *, dispatch: int = 0, lease: timedelta = LEASE) -> Claimed | None:
+    async with database.transaction() as transaction:
+        return await jobs.claim(transaction.driver, job_id, dispatch, "worker-1", lease)
+
+
+def step(claimed: Claimed, progress: float, *, stage: str = "extracting", new: bool = False) -> Step:
+    return Step(
+        job_id=claimed.id,
+        fence=claimed.fence,
+        stage=stage,
+        progress=progress,
+        message=None,
+        details={},
+        eta_seconds=None,
+        is_new_stage=new,
+    )
+
+
+async def test_only_one_of_many_claims_wins(worker_database: Database, job: Job) -> None:
+    won = [found for found in await asyncio.gather(*(claim(worker_database, job.id) for _ in range(5))) if found]
+    assert [found.fence for found in won] == [1]
+
+
+async def test_a_wake_up_of_another_dispatch_claims_nothing(worker_database: Database, job: Job) -> None:
+    assert await claim(worker_database, job.id, dispatch=1) is None
+
+
+async def test_a_lapsed_lease_may_be_claimed_and_fences_the_first(worker_database: Database, job: Job) -> None:
+    first = await claim(worker_database, job.id, lease=timedelta(seconds=-1))
+    second = await claim(worker_database, job.id)
+    assert first is not None
+    assert second is not None
+    assert second.fence == 2
+    async with worker_database.transaction() as transaction:
+        assert await jobs.advance(transaction.driver, [step(first, 0.5)]) == [None]
+        assert await jobs.complete(transaction.driver, job.id, first.fence) is None
+        assert await jobs.fail(transaction.driver, job.id, first.fence, {"message": "x"}) is None
+        assert await jobs.release(transaction.driver, job.id, first.fence) is None
+    assert (await row(worker_database, job.id))["progress"] == 0
+
+
+async def test_a_heartbeat_renews_what_is_owned_and_tells_what_is_asked(worker_database: Database, job: Job) -> None:
+    claimed = await claim(worker_database, job.id, lease=timedelta(seconds=1))
+    assert claimed is not None
+    async with worker_database.transaction() as transaction:
+        await jobs.cancel(transaction.driver, job.id)
+    async with worker_database.transaction() as transaction:
+        owned = await jobs.heartbeat(transaction.driver, [(job.id, claimed.fence), (new_id(), 1)], LEASE)
+    assert {job_id: found["cancel_requested"] for job_id, found in owned.items()} == {job.id: True}
+    found = await row(worker_database, job.id)
+    assert found["lease_until"] - found["updated_at"] > timedelta(seconds=20)
+
+
+async def test_a_heartbeat_does_not_wait_for_a_row_that_is_being_completed(worker_database: Database, job: Job) -> None:
+    claimed = await claim(worker_database, job.id)
+    assert claimed is not None
+    async with worker_database.transaction() as completing:
+        await jobs.complete(completing.driver, job.id, claimed.fence)
+        async with asyncio.timeout(2), worker_database.transaction() as transaction:
+            owned = await jobs.heartbeat(transaction.driver, [(job.id, claimed.fence)], LEASE)
+    assert list(owned) == [job.id]
+
+
+async def test_steps_of_many_jobs_are_written_at_once(worker_database: Database, job: Job) -> None:
+    claimed = await claim(worker_database, job.id)
+    assert claimed is not None
+    steps = [step(claimed, 0.15, new=True), step(claimed, 0.2), step(claimed, 0.35, stage="chunking", new=True)]
+    async with worker_database.transaction() as transaction:
+        told = await jobs.advance(transaction.driver, steps)
+    assert [(message.stage, message.progress, message.seq - claimed.seq) for message in told if message] == [
+        ("extracting", 0.15, 1),
+        ("extracting", 0.2, 2),
+        ("chunking", 0.35, 3),
+    ]
+    found = await row(worker_database, job.id)
+    assert (found["stage"], found["seq"]) == ("chunking", claimed.seq + 3)
+
+
+async def test_progress_never_goes_back(worker_database: Database, job: Job) -> None:
+    claimed = await claim(worker_database, job.id)
+    assert claimed is not None
+    async with worker_database.transaction() as transaction:
+        await jobs.advance(transaction.driver, [step(claimed, 0.5)])
+        await jobs.advance(transaction.driver, [step(claimed, 0.3)])
+    assert (await row(worker_database, job.id))["progress"] == pytest.approx(0.5)
+
+
+async def test_a_cancel_that_was_asked_for_stops_a_completion(worker_database: Database, job: Job) -> None:
+    claimed = await claim(worker_database, job.id)
+    assert claimed is not None
+    async with worker_database.transaction() as transaction:
+        await jobs.cancel(transaction.driver, job.id)
+        assert await jobs.complete(transaction.driver, job.id, claimed.fence) is None
+        assert await jobs.cancel_running(transaction.driver, job.id, claimed.fence) is not None
+    assert (await row(worker_database, job.id))["state"] == "cancelled"
+
+
+async def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(worker_database: Database, job: Job) -> None:
+    async with worker_database.transaction() as transaction:
+        assert await jobs.cancel(transaction.driver, job.id) is not None
+    assert await claim(worker_database, job.id) is None
+    async with worker_database.transaction() as transaction:
+        again = await jobs.retry(transaction.driver, job.id)
+    assert again is not None
+    assert (await claim(worker_database, job.id, dispatch=1)) is not None
+
+
+async def test_the_sweeper_takes_lapsed_jobs_back_until_they_have_killed_enough(
+    worker_database: Database, job: Job
+) -> None:
+    for dispatch, state in enumerate(["queued", "queued", "failed"]):
+        assert await claim(worker_database, job.id, dispatch=dispatch, lease=timedelta(seconds=-1)) is not None
+        async with worker_database.transaction() as transaction:
+            (swept,) = await sweeps.lapsed(transaction.driver, max_crashes=3)
+        assert swept["state"] == state
+    assert (await row(worker_database, job.id))["error"]["code"] == "worker_died"
+
+
+async def test_a_lapsed_job_that_was_to_be_cancelled_ends_cancelled(worker_database: Database, job: Job) -> None:
+    await claim(worker_database, job.id, lease=timedelta(seconds=-1))
+    async with worker_database.transaction() as transaction:
+        await jobs.cancel(transaction.driver, job.id)
+        (swept,) = await sweeps.lapsed(transaction.driver, max_crashes=3)
+    assert swept["state"] == "cancelled"
+
+
+async def test_the_sweeper_finds_what_nobody_dispatched_and_what_nobody_followed(
+    worker_database: Database, job: Job
+) -> None:
+    async with worker_database.transaction() as transaction:
+        (found,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
+        assert found.job_id == job.id
+        await jobs.mark_dispatched(transaction.driver, [found])
+        assert await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1)) == []
+        assert await sweeps.unfollowed(transaction.driver, older=timedelta(seconds=-1)) == [found]
+        (successor,) = await sweeps.redispatch(transaction.driver, [found])
+    assert (successor.job_id, successor.dispatch) == (job.id, 1)

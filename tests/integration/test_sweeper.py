@@ -1,0 +1,135 @@
+"""What was left behind is found: jobs by the sweeper, leases by the heartbeat."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from arq.connections import ArqRedis
+
+from arqueduct.database import Database
+from arqueduct.formats import Format
+from arqueduct.identity import NewIdentity
+from arqueduct.keys import Keys
+from arqueduct.queue import wake_up_id
+from arqueduct.repositories import documents, jobs
+from arqueduct.settings import Settings
+from arqueduct_worker.sweeper import Sweeper
+from tests.integration.worker import TestWorker, row, submit, until, working
+
+
+@pytest.fixture
+async def worker(settings: Settings, me: NewIdentity) -> AsyncIterator[TestWorker]:
+    async with working(settings.model_copy(update={"redispatch": 0.0, "sweep": 0.01, "lease": 0.3}), me) as running:
+        yield running
+
+
+async def test_a_job_nobody_dispatched_is_sent(
+    worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+
+    async def sent() -> bool:
+        await Sweeper(worker.services).sweep()
+        return await redis.zscore(keys.queue, wake_up_id(job.id, 0)) is not None
+
+    await until(sent)
+    assert (await row(worker.services.database, job.id))["dispatched_at"] is not None
+
+
+async def test_a_job_that_redis_forgot_is_sent_under_a_new_name(
+    worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    async with worker.services.database.transaction() as transaction:
+        wake_up = await jobs.wake_up_of(transaction.driver, job.id)
+        assert wake_up is not None
+        await jobs.mark_dispatched(transaction.driver, [wake_up])
+
+    async def sent_again() -> bool:
+        await Sweeper(worker.services).sweep()
+        return await redis.zscore(keys.queue, wake_up_id(job.id, 1)) is not None
+
+    await until(sent_again)
+    assert await redis.zscore(keys.queue, wake_up_id(job.id, 0)) is None
+
+
+async def test_a_job_that_waits_its_turn_is_left_alone(
+    worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
+) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    async with worker.services.database.transaction() as transaction:
+        wake_up = await jobs.wake_up_of(transaction.driver, job.id)
+        assert wake_up is not None
+        await worker.services.queue.send([wake_up])
+        await jobs.mark_dispatched(transaction.driver, [wake_up])
+    await Sweeper(worker.services).sweep()
+    assert (await row(worker.services.database, job.id))["dispatch"] == 0
+    assert await redis.zscore(keys.queue, wake_up_id(job.id, 0)) is not None
+
+
+async def test_a_dead_workers_job_goes_back_into_the_queue_and_is_told(worker: TestWorker, me: NewIdentity) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    async with worker.services.database.transaction() as transaction:
+        await jobs.claim(transaction.driver, job.id, 0, "a dead worker", worker.services.settings.lease_time)
+
+    async def recovered() -> bool:
+        await Sweeper(worker.services).sweep()
+        return (await row(worker.services.database, job.id))["state"] == "queued"
+
+    await until(recovered)
+    await until(lambda: _heard(worker, "job_queued"))
+    await worker.run(job.id, dispatch=1)
+    assert (await row(worker.services.database, job.id))["state"] == "completed"
+
+
+async def test_one_worker_sweeps_at_a_time(worker: TestWorker, me: NewIdentity) -> None:
+    from arqueduct.repositories import sweeps
+
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    async with worker.services.database.transaction() as transaction:
+        await transaction.driver.execute("SELECT pg_advisory_xact_lock($1)", sweeps.LOCK)
+        await Sweeper(worker.services).sweep()
+        assert (await row(worker.services.database, job.id))["dispatched_at"] is None
+
+
+async def test_what_a_deletion_could_not_finish_is_finished(
+    worker: TestWorker, me: NewIdentity, app_database: Database
+) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    await worker.run(job.id)
+    assert job.document_id is not None
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert await documents.mark_deleted(transaction, job.document_id)
+
+    async def gone() -> bool:
+        await Sweeper(worker.services).sweep()
+        async with app_database.transaction(me.tenant_id) as transaction:
+            counts = await transaction.driver.fetchrow(
+                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks), "
+                "(SELECT count(*) FROM embeddings), (SELECT count(*) FROM blobs), (SELECT count(*) FROM deletions)"
+            )
+        return counts is not None and not any(counts.values())
+
+    await until(gone)
+    assert not list(worker.services.settings.data_dir.rglob("original*"))
+
+
+async def test_a_heartbeat_keeps_a_long_job(worker: TestWorker, me: NewIdentity) -> None:
+    from tests.integration.test_ingest import Slow
+
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    slow = Slow()
+    running = asyncio.create_task(worker.with_stages(slow).run(job.id))
+    await slow.began.wait()
+    before = (await row(worker.services.database, job.id))["lease_until"]
+
+    async def renewed() -> bool:
+        return bool((await row(worker.services.database, job.id))["lease_until"] > before)
+
+    await until(renewed)
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def _heard(worker: TestWorker, kind: str) -> bool:
+    return any(message.type == kind for message in worker.heard)
