@@ -291,6 +291,9 @@ CREATE POLICY own_tenant ON deletions TO arqueduct_app
     USING (tenant_id = (SELECT current_tenant()));
 CREATE POLICY all_tenants ON deletions TO arqueduct_worker USING (true);
 
+-- For `/readyz`, which says whether the schema is the one that the code needs.
+GRANT SELECT ON alembic_version TO arqueduct_app, arqueduct_worker;
+
 GRANT SELECT ON tenants, users, memberships, api_keys, workers, embedding_models TO arqueduct_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON blobs, documents TO arqueduct_app;
 GRANT SELECT, DELETE ON chunks, embeddings TO arqueduct_app;

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -92,7 +93,7 @@ def _new_folder(temporary: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="text-", dir=temporary.absolute()))
 
 
-async def _begun(pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same pieces, the first one fetched already: what fails at the start still becomes a problem."""
     try:
         first = await anext(pieces, b"")
@@ -100,7 +101,7 @@ async def _begun(pieces: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
         raise NotFound("The storage no longer has this; upload the document again.") from error
 
     async def all_of_them() -> AsyncIterator[bytes]:
-        async with aclosing(pieces):
+        async with aclosing(cast("AsyncGenerator[bytes]", pieces)):  # so that a client that leaves frees it at once
             yield first
             async for piece in pieces:
                 yield piece

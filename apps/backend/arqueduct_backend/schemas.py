@@ -51,9 +51,9 @@ class JobError(Answer):
 
     code: str
     message: str
-    stage: str
-    retryable: bool
-    advice: str
+    stage: str | None = None
+    retryable: bool = False
+    advice: str = ""
 
 
 class Job(Answer):
@@ -82,24 +82,26 @@ class Job(Answer):
 
     @classmethod
     def of(cls, row: models.Job, workforce: Workforce) -> "Job":
-        return cls(
-            id=row.id,
-            kind=row.kind,
-            state=JobState(row.state),
-            stage=row.stage,
-            progress=round(row.progress, 4),
-            message=row.message,
-            details=row.details,
-            attempt=row.fence,
-            eta_seconds=row.eta_seconds,
-            error=_error(row.error),
-            document_id=row.document_id,
-            parent_id=row.parent_id,
-            seq=row.seq,
-            created_at=row.created_at,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            waiting_for=_waiting_for(row, workforce),
+        return cls.model_validate(
+            {
+                "id": row.id,
+                "kind": row.kind,
+                "state": JobState(row.state),
+                "stage": row.stage,
+                "progress": round(row.progress, 4),
+                "message": row.message,
+                "details": row.details,
+                "attempt": row.fence,
+                "eta_seconds": row.eta_seconds,
+                "error": _error(row.error),
+                "document_id": row.document_id,
+                "parent_id": row.parent_id,
+                "seq": row.seq,
+                "created_at": row.created_at,
+                "started_at": row.started_at,
+                "finished_at": row.finished_at,
+                "waiting_for": _waiting_for(row, workforce),
+            }
         )
 
 
@@ -119,17 +121,19 @@ class JobEvent(Answer):
 
     @classmethod
     def of(cls, row: models.JobEvent) -> "JobEvent":
-        return cls.model_construct(
-            seq=row.seq,
-            type=row.type,
-            state=JobState(row.state),
-            stage=row.stage,
-            progress=round(row.progress, 4),
-            message=row.message,
-            details=row.details,
-            error=_error(row.error),
-            attempt=row.attempt,
-            timestamp=row.created_at,
+        return cls.model_validate(
+            {
+                "seq": row.seq,
+                "type": row.type,
+                "state": JobState(row.state),
+                "stage": row.stage,
+                "progress": round(row.progress, 4),
+                "message": row.message,
+                "details": row.details,
+                "error": _error(row.error),
+                "attempt": row.attempt,
+                "timestamp": row.created_at,
+            }
         )
 
 
@@ -158,22 +162,24 @@ class Document(Answer):
     @classmethod
     def of(cls, listed: Listed) -> "Document":
         row, job = listed.document, listed.job
-        return cls.model_construct(
-            id=row.id,
-            name=row.name,
-            content_type=row.content_type,
-            size=row.size,
-            sha256=row.sha256,
-            status=JobState(job.state),
-            title=row.title,
-            pages=row.pages,
-            characters=row.characters,
-            chunks=row.chunks,
-            metadata=row.facts,
-            error=_error(job.error),
-            job_id=row.job_id,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
+        return cls.model_validate(
+            {
+                "id": row.id,
+                "name": row.name,
+                "content_type": row.content_type,
+                "size": row.size,
+                "sha256": row.sha256,
+                "status": JobState(job.state),
+                "title": row.title,
+                "pages": row.pages,
+                "characters": row.characters,
+                "chunks": row.chunks,
+                "metadata": row.facts,
+                "error": _error(job.error),
+                "job_id": row.job_id,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            }
         )
 
 
@@ -200,15 +206,17 @@ class Chunk(Answer):
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Chunk":
-        return cls.model_construct(
-            id=row["id"],
-            ordinal=row["ordinal"],
-            text=row["text"],
-            pages=(row["first_page"], row["last_page"]),
-            start=row["start_offset"],
-            end=row["end_offset"],
-            tokens=row["tokens"],
-            heading=row["heading"],
+        return cls.model_validate(
+            {
+                "id": row["id"],
+                "ordinal": row["ordinal"],
+                "text": row["text"],
+                "pages": (row["first_page"], row["last_page"]),
+                "start": row["start_offset"],
+                "end": row["end_offset"],
+                "tokens": row["tokens"],
+                "heading": row["heading"],
+            }
         )
 
 
@@ -245,16 +253,18 @@ class SearchHit(Answer):
 
     @classmethod
     def of(cls, hit: Hit) -> "SearchHit":
-        return cls.model_construct(
-            document_id=hit.document_id,
-            document_name=hit.document_name,
-            chunk_id=hit.chunk_id,
-            text=hit.text,
-            highlight=hit.highlight,
-            pages=hit.pages,
-            heading=hit.heading,
-            score=hit.score,
-            ranks=hit.ranks,
+        return cls.model_validate(
+            {
+                "document_id": hit.document_id,
+                "document_name": hit.document_name,
+                "chunk_id": hit.chunk_id,
+                "text": hit.text,
+                "highlight": hit.highlight,
+                "pages": hit.pages,
+                "heading": hit.heading,
+                "score": hit.score,
+                "ranks": hit.ranks,
+            }
         )
 
 
@@ -265,7 +275,7 @@ class SearchAnswer(Answer):
 
 
 def _error(stored: dict[str, Any] | None) -> JobError | None:
-    return JobError.model_construct(**{name: stored.get(name) for name in JobError.model_fields}) if stored else None
+    return JobError.model_validate(stored) if stored else None
 
 
 def _waiting_for(row: models.Job, workforce: Workforce) -> str | None:

@@ -54,6 +54,7 @@ async def socket_of_user(websocket: WebSocket, user_id: str) -> None:
     "/events",
     operation_id="stream_events",
     summary="Follow jobs as server-sent events",
+    status_code=200,
     response_class=EventStream,
     responses={
         200: {"content": {"text/event-stream": {}}, "description": "A snapshot, then each change."},

@@ -1,0 +1,48 @@
+"""All commands under one name."""
+
+from typing import Annotated
+
+import typer
+
+from arqueduct import __version__
+from arqueduct.cli.commands import bench, demo, doctor, ingest, jobs, migrate, openapi, search, serve, up
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="arqueduct",
+    help="Carries documents through staged jobs, shows every one as it flows, and makes them searchable.",
+    epilog="Start with `arqueduct up`, then `arqueduct ingest FOLDER` and `arqueduct search QUERY`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN, USE, CARE = "Run", "Use", "Look after"
+
+app.command(rich_help_panel=RUN)(up.up)
+app.command(rich_help_panel=RUN)(demo.demo)
+app.command(rich_help_panel=RUN)(serve.api)
+app.command(rich_help_panel=RUN)(serve.worker)
+app.command(rich_help_panel=USE)(ingest.ingest)
+app.command(rich_help_panel=USE)(search.search)
+app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
+app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
+app.command(rich_help_panel=CARE)(doctor.doctor)
+app.command(rich_help_panel=CARE)(bench.bench)
+app.command(rich_help_panel=CARE)(openapi.openapi)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"arqueduct {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the `arqueduct` program. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    app()

@@ -1,0 +1,117 @@
+"""The API as commands use it: typed errors, and no waiting without end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+
+from arqueduct import __version__
+from arqueduct.cli.server import Server
+from arqueduct.errors import ArqueductError, DependencyUnavailable, SetupError, by_code
+
+__all__ = ["Client", "connect"]
+
+Body: TypeAlias = dict[str, Any]
+
+PREFIX = "/api/v1"
+TIMEOUT = httpx.Timeout(30, write=300, read=300)
+"""Seconds. An upload is answered when its last byte is stored."""
+BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
+ATTEMPTS = 5
+LONGEST_PAUSE = 30.0
+
+
+class Client:
+    """Raises the error classes that the server names, and `SetupError` when nobody answers at all."""
+
+    def __init__(self, http: httpx.AsyncClient, server: Server) -> None:
+        self.server = server
+        self._http = http
+
+    async def get(self, path: str, **parameters: Any) -> Body:
+        chosen = {name: value for name, value in parameters.items() if value is not None}
+        return _body(await self._send(self._http.build_request("GET", f"{PREFIX}{path}", params=chosen)))
+
+    async def post(self, path: str, body: Body | None = None) -> Body:
+        return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", json=body)))
+
+    async def delete(self, path: str) -> None:
+        await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}"))
+
+    async def upload(self, path: Path, name: str) -> Body:
+        """Sends the file from disk. A server that asks to wait is obeyed a few times."""
+        for attempt in range(1, ATTEMPTS + 1):
+            with path.open("rb") as file:  # noqa: ASYNC230 - httpx reads 64 kB at a time; this is a client of its own
+                request = self._http.build_request("POST", f"{PREFIX}/documents", files={"file": (name, file)})
+                response = await self._raw(request)
+            if response.status_code not in BUSY or attempt == ATTEMPTS:
+                break
+            await asyncio.sleep(_pause(response, attempt))
+        return _body(_checked(response))
+
+    async def pages(self, path: str, most: int | None = None, **parameters: Any) -> AsyncIterator[Body]:
+        """The items of a list, page by page, up to `most`."""
+        cursor, told = None, 0
+        while True:
+            limit = 200 if most is None else min(200, most - told)
+            page = await self.get(path, limit=limit, cursor=cursor, **parameters)
+            for item in page["items"]:
+                yield item
+            told += len(page["items"])
+            cursor = page["next_cursor"]
+            if cursor is None or (most is not None and told >= most):
+                return
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        return _checked(await self._raw(request))
+
+    async def _raw(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._http.send(request)
+        except httpx.TimeoutException as error:
+            raise DependencyUnavailable(f"{self.server.url} does not answer in time.") from error
+        except httpx.ConnectError as error:
+            raise SetupError(f"Nobody answers at {self.server.url}. Start it with `arqueduct up`.") from error
+        except httpx.TransportError as error:
+            raise DependencyUnavailable(f"The connection to {self.server.url} broke: {error!r}") from error
+
+
+@asynccontextmanager
+async def connect(server: Server) -> AsyncIterator[Client]:
+    async with httpx.AsyncClient(
+        base_url=server.url,
+        headers={"Authorization": f"Bearer {server.api_key}", "User-Agent": f"arqueduct/{__version__}"},
+        timeout=TIMEOUT,
+        trust_env=not server.is_local,
+    ) as http:
+        yield Client(http, server)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.is_success:
+        return response
+    try:
+        problem = response.json()
+        code, detail, fields = problem["code"], problem["detail"], problem.get("errors") or []
+    except (ValueError, KeyError, TypeError):
+        raise SetupError(
+            f"{response.request.url} answered {response.status_code} and is no Arqueduct API. Check --url."
+        ) from None
+    said = [f"{field.get('parameter') or field.get('pointer') or 'body'}: {field['detail']}" for field in fields]
+    error: ArqueductError = by_code(code)("; ".join([detail, *said]))
+    raise error
+
+
+def _body(response: httpx.Response) -> Body:
+    body: Body = response.json()
+    return body
+
+
+def _pause(response: httpx.Response, attempt: int) -> float:
+    try:
+        return min(float(response.headers["Retry-After"]), LONGEST_PAUSE)
+    except (KeyError, ValueError):
+        return float(2**attempt) / 2
