@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ from uuid import UUID
 import httpx
 import msgspec
 import uvicorn
-from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -24,11 +23,10 @@ from arqueduct.models import Job
 from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
-from arqueduct_backend import error_handlers
 from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.live.limits import Limits
-from arqueduct_backend.routes import live
-from arqueduct_backend.state import State, opened
+from arqueduct_backend.main import create_app
+from arqueduct_backend.state import State
 
 PATIENCE = 20.0
 
@@ -54,24 +52,26 @@ class LiveServer:
 @asynccontextmanager
 async def serving(settings: Settings, limits: Limits | None = None) -> AsyncIterator[LiveServer]:
     """Runs until the block ends, then shuts down as for a SIGTERM."""
-    async with opened(settings, HashingEmbedder()) as services:
-        bridge = Bridge(services.database, services.redis, services.keys, settings, limits)
-        await bridge.start()
-        services = replace(services, bridge=bridge)
-        app = FastAPI()
-        error_handlers.install(app)
-        app.include_router(live.router, prefix="/api/v1")
-        app.state.services = services
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
-            running = asyncio.create_task(server.serve([listener]))
-            try:
-                await until(lambda: server.started)
-                yield LiveServer(port=listener.getsockname()[1], services=services, server=server)
-            finally:
-                server.should_exit = True
-                await running
-                await bridge.stop()
+    app = create_app(settings, embedder=HashingEmbedder())
+    config = uvicorn.Config(app, log_config=None, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="on")
+    server = uvicorn.Server(config)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        running = asyncio.create_task(server.serve([listener]))
+        stack.push_async_callback(_stop, server, running)
+        await until(lambda: server.started)
+        services: State = app.state.services
+        if limits is not None:
+            bridge = Bridge(services.database, services.redis, services.keys, settings, limits)
+            await bridge.start()
+            stack.push_async_callback(bridge.stop)
+            services = app.state.services = replace(services, bridge=bridge)
+        yield LiveServer(port=listener.getsockname()[1], services=services, server=server)
+
+
+async def _stop(server: uvicorn.Server, running: "asyncio.Task[None]") -> None:
+    server.should_exit = True
+    await running
 
 
 async def until(holds: Callable[[], bool], within: float = PATIENCE) -> None:
@@ -103,15 +103,13 @@ async def snapshot(client: ClientConnection) -> list[dict[str, Any]]:
     return list(first["jobs"])
 
 
-async def closed(client: ClientConnection) -> int:
+async def closed(client: ClientConnection) -> int | None:
     """Reads until the server closes; its code."""
-    try:
+    with suppress(ConnectionClosed):
         async with asyncio.timeout(PATIENCE):
             while True:
                 await client.recv()
-    except ConnectionClosed as error:
-        assert error.rcvd is not None
-        return error.rcvd.code
+    return client.close_code
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -272,15 +273,18 @@ async def test_without_any_redis_clients_are_served_from_the_rows(settings: Sett
     with socket.create_server(("127.0.0.1", 0)) as held:
         nowhere = f"redis://127.0.0.1:{held.getsockname()[1]}/0"
     own = settings.model_copy(update={"redis_url": SecretStr(nowhere)})
-    async with serving(own, Limits(anti_entropy=0.1)) as server, driving(server, me) as driver:
-        async with server.socket(me) as client, server.http() as http:
-            assert await snapshot(client) == []
-            job_id = await driver.create()
-            assert (await hear(client))["type"] == "job_queued"
-            await driver.complete(job_id, await driver.claim(job_id))
-            assert (await hear(client))["type"] == "job_completed"
-            refused = await http.post("/ws/tickets", headers={"X-API-Key": me.api_key})
-            assert (refused.status_code, refused.json()["code"]) == (503, "dependency_unavailable")
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(own, Limits(anti_entropy=0.1)))
+        driver = await stack.enter_async_context(driving(server, me))
+        client = await stack.enter_async_context(server.socket(me))
+        http = await stack.enter_async_context(server.http())
+        assert await snapshot(client) == []
+        job_id = await driver.create()
+        assert (await hear(client))["type"] == "job_queued"
+        await driver.complete(job_id, await driver.claim(job_id))
+        assert (await hear(client))["type"] == "job_completed"
+        refused = await http.post("/ws/tickets", headers={"X-API-Key": me.api_key})
+        assert (refused.status_code, refused.json()["code"]) == (503, "dependency_unavailable")
 
 
 async def test_another_tenants_messages_never_arrive(
@@ -292,9 +296,7 @@ async def test_another_tenants_messages_never_arrive(
         await snapshot(mine)
         job_id = await driver.create()
         assert (await hear(mine))["job_id"] == str(job_id)
-        # the same user signed in to another tenant: the channel is shared, the tenant is not
-        foreign = _message(stranger.tenant_id)
-        await driver.say(foreign)
+        await driver.say(_message(stranger.tenant_id))  # a user of two tenants has one channel
         await driver.complete(job_id, await driver.claim(job_id))
         assert (await hear(mine))["type"] == "job_completed"
         await theirs.send("ping")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -36,6 +37,7 @@ from arqueduct_worker.reporter import Reporter
 from arqueduct_worker.runner import Runner
 from arqueduct_worker.services import Services
 from arqueduct_worker.sweeper import Sweeper
+from arqueduct_worker.workspace import open_workspace
 
 __all__ = ["run"]
 
@@ -126,6 +128,8 @@ async def open_services(
         embedder = embedder or embedding.open_embedder(settings)
         stack.push_async_callback(embedder.aclose)
         parsers = await stack.enter_async_context(ParserPool(settings))
+        folder = await asyncio.to_thread(open_workspace, settings)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         bus = Bus(redis, keys)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
         yield (
@@ -146,6 +150,7 @@ async def open_services(
                     interval=settings.progress_interval,
                     on_lost=lambda job_id, fence: leases.end(job_id, Stop.LOST, fence=fence),
                 ),
+                folder=folder,
                 name=f"{socket.gethostname()}:{os.getpid()}:{str(new_id())[-8:]}",
             ),
             redis,

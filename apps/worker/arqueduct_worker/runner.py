@@ -70,7 +70,7 @@ class Attempt:
         self._tracker: Tracker | None = None
         self._started = time.monotonic()
         self._ended: asyncpg.Record | None = None
-        self._folder = services.settings.temporary_dir.absolute() / f"job-{claimed.id}-{claimed.fence}"
+        self._folder = services.folder / f"job-{claimed.id}-{claimed.fence}"
 
     async def run(self) -> None:
         """Runs the stages and records how it ended; a stop from outside ends the stages at once."""

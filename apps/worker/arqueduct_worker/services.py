@@ -1,6 +1,7 @@
 """What a worker process opens once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from arqueduct.bus import Bus
 from arqueduct.database import Database
@@ -32,3 +33,5 @@ class Services:
     reporter: Reporter
     name: str
     """Of this worker, in leases and logs."""
+    folder: Path
+    """Below which attempts have their work folders."""

@@ -25,7 +25,6 @@ SILENT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 ASKED_AT_ONCE = 20
 RECONNECT_SECONDS = (0.1, 5.0)
-NOT_SIGNED_IN = 4401
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +100,7 @@ class Feed:
             end.set_result(progress)
 
     async def listen(self) -> None:
-        """Opens the socket again and again, for as long as the task lives. Raises `NotAuthenticated`."""
+        """Opens the socket again and again, for as long as the task lives."""
         least, most = RECONNECT_SECONDS
         pause = least
         while True:
@@ -110,8 +109,6 @@ class Feed:
                     pause = least
                     async for text in socket:
                         self._take(text)
-                    if socket.close_code == NOT_SIGNED_IN:
-                        raise NotAuthenticated("This API key is not valid.")
             except (OSError, TimeoutError, WebSocketException):
                 pass  # the other way goes on, see `ask`
             finally:
@@ -156,6 +153,8 @@ class Feed:
             job = await self._client.get(f"/jobs/{job_id}")
         except NotFound:
             self._settle(Progress(job_id=job_id, state=JobState.CANCELLED, stage="cancelled", progress=0, seq=0))
+        except NotAuthenticated as error:
+            self._ends[job_id].set_exception(error)
         except ArqueductError:
             return  # the server is away; the next round asks again
         else:
@@ -169,10 +168,8 @@ async def following(client: Client, listener: Listener) -> AsyncIterator[Feed]:
     tasks = [asyncio.create_task(feed.listen()), asyncio.create_task(feed.ask())]
     try:
         opened = asyncio.create_task(feed.open.wait())
-        await asyncio.wait({opened, tasks[0]}, timeout=OPEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({opened}, timeout=OPEN_SECONDS)
         opened.cancel()
-        if tasks[0].done():
-            tasks[0].result()
         yield feed
     finally:
         for task in tasks:

@@ -28,7 +28,6 @@ class Ticket(BaseModel):
 @router.post(
     "/ws/tickets",
     status_code=201,
-    operation_id="create_ticket",
     summary="Get a ticket for a live connection",
     responses=answers(NotAuthenticated, DependencyUnavailable),
 )
@@ -52,7 +51,6 @@ async def socket_of_user(websocket: WebSocket, user_id: str) -> None:
 
 @router.get(
     "/events",
-    operation_id="stream_events",
     summary="Follow jobs as server-sent events",
     status_code=200,
     response_class=EventStream,
