@@ -4,19 +4,18 @@ import asyncio
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlmodel import SQLModel
 
 from arqueduct import models
 from arqueduct.database import owner_engine
 from arqueduct.migrations import LOCK, is_made_per_model
 
-assert models  # importing it fills the metadata
+METADATA = models.SQLModel.metadata
 
 
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=SQLModel.metadata,
+        target_metadata=METADATA,
         include_object=lambda _object, name, kind, *_: not is_made_per_model(kind, name),
         compare_server_default=True,
     )

@@ -20,6 +20,8 @@ PIECE = 256 * 2**10
 """Bytes of JSON looked at together: a page may be the whole document, and memory must not depend on it."""
 LARGEST_WINDOW = 8 * 2**20
 """Memory that a compressed file may ask for."""
+LONGEST_HEADER = 18
+"""Bytes of the longest header of a frame (RFC 8878, 3.1.1.1)."""
 
 TEXT = b'"text":"'
 """Where the text of a page begins. Inside a JSON string each quote has a backslash before it, so this is no string."""
@@ -49,13 +51,17 @@ def text_pieces(packed: Path) -> Iterator[bytes]:
     """
     try:
         with packed.open("rb") as file:
-            yield from _texts(zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).stream_reader(file))
+            announced = zstandard.get_frame_parameters(file.read(LONGEST_HEADER)).content_size
+            file.seek(0)
+            source = _Source(zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).stream_reader(file))
+            yield from _texts(source)
+            if source.received != announced:
+                raise ContentMismatch("The stored text was cut off.")
     except zstandard.ZstdError as error:
         raise ContentMismatch(f"The stored text is damaged: {error}.") from error
 
 
-def _texts(plain: BinaryIO) -> Iterator[bytes]:
-    source = _Source(plain)
+def _texts(source: "_Source") -> Iterator[bytes]:
     source.skip(b"\n")
     is_first = True
     while source.skip(TEXT):
@@ -70,6 +76,7 @@ class _Source:
     """Looks at a stream of JSON through a window of about `PIECE` bytes."""
 
     def __init__(self, plain: BinaryIO) -> None:
+        self.received = 0
         self._plain = plain
         self._window = b""
 
@@ -97,6 +104,7 @@ class _Source:
     def _read(self) -> bool:
         piece = self._plain.read(PIECE)
         self._window += piece
+        self.received += len(piece)
         return bool(piece)
 
 

@@ -69,9 +69,7 @@ class Parsers(Protocol):
         """Writes `Page` records; returns `pages, chars, title, metadata`."""
         ...
 
-    async def chunk(
-        self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None
-    ) -> Any:
+    async def chunk(self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None) -> Any:
         """Reads `Page` records and writes `Chunk` records; returns `chunks`. The format says what a heading is."""
         ...
 

@@ -53,7 +53,14 @@ class LiveServer:
 async def serving(settings: Settings, limits: Limits | None = None) -> AsyncIterator[LiveServer]:
     """Runs until the block ends, then shuts down as for a SIGTERM."""
     app = create_app(settings, embedder=HashingEmbedder())
-    config = uvicorn.Config(app, log_config=None, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="on")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+    )
     server = uvicorn.Server(config)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

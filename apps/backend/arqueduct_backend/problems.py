@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from arqueduct.errors import ArqueductError, NotAuthenticated, TransientError
+from arqueduct.errors import ArqueductError, NotAuthenticated, RangeNotSatisfiable, TransientError
 from arqueduct.lifecycle import JobState
 from arqueduct_backend.schemas import Answer
 
@@ -115,6 +115,8 @@ def answers(*errors: type[ArqueductError]) -> dict[int | str, dict[str, Any]]:
 def _headers_of(error: ArqueductError) -> dict[str, str]:
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{error.details['size']}"}
     if isinstance(error, TransientError):
         return {"Retry-After": str(max(1, round((error.retry_after or RETRY_AFTER).total_seconds())))}
     return {}

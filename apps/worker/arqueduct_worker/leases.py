@@ -23,6 +23,9 @@ log = structlog.get_logger()
 GIVE_UP_SHARE = 2 / 3
 """Of the lease without a successful heartbeat: then everything stops, well before another worker may begin."""
 
+LEAST_SECONDS = 1.0
+"""For the last heartbeat before that, and between two while Postgres is away."""
+
 
 class Stop(StrEnum):
     """Why an attempt is told to stop."""
@@ -72,6 +75,16 @@ class Leases:
         """Seconds since Postgres last confirmed the leases."""
         return time.monotonic() - self._last_beat
 
+    @property
+    def _patience(self) -> float:
+        """Seconds until the leases must be given up."""
+        return self._lease.total_seconds() * GIVE_UP_SHARE - self.silent_for
+
+    @property
+    def _pause(self) -> float:
+        """The interval, cut short where a Postgres that hangs would make it outlast the leases."""
+        return min(self._interval, max(self._patience, LEAST_SECONDS))
+
     @contextmanager
     def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
         lease = Lease(job_id=job_id, fence=fence)
@@ -109,17 +122,17 @@ class Leases:
         """Beats for as long as the process lives."""
         while True:
             await self.beat()
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._pause)
 
     async def beat(self) -> None:
         """One heartbeat. When Postgres stays away for too long, everything stops before the leases can lapse."""
         held = [(lease.job_id, lease.fence) for lease in self._held.values()]
         try:
-            async with asyncio.timeout(self._interval), self._database.transaction() as transaction:
+            async with asyncio.timeout(self._pause), self._database.transaction() as transaction:
                 owned = await jobs.heartbeat(transaction.driver, held, self._lease)
         except (DependencyUnavailable, TimeoutError) as error:
             log.warning("heartbeat failed", error=str(error), silent_for=round(self.silent_for, 1), jobs=len(held))
-            if held and self.silent_for > self._lease.total_seconds() * GIVE_UP_SHARE:
+            if held and self._patience <= 0:
                 self.end_all(Stop.LOST)
             return
         self._last_beat = time.monotonic()

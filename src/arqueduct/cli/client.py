@@ -41,16 +41,31 @@ class Client:
     async def delete(self, path: str) -> None:
         await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}"))
 
+    async def check(self) -> None:
+        """Whether anybody answers, and knows our key."""
+        await self.get("/jobs", limit=1)
+
     async def upload(self, path: Path, name: str) -> Body:
-        """Sends the file from disk. A server that asks to wait is obeyed a few times."""
-        for attempt in range(1, ATTEMPTS + 1):
-            with path.open("rb") as file:  # noqa: ASYNC230 - httpx reads 64 kB at a time; this is a client of its own
-                request = self._http.build_request("POST", f"{PREFIX}/documents", files={"file": (name, file)})
-                response = await self._raw(request)
-            if response.status_code not in BUSY or attempt == ATTEMPTS:
-                break
-            await asyncio.sleep(_pause(response, attempt))
-        return _body(_checked(response))
+        """Sends the file from disk. A server that restarts or asks to wait is given some time.
+
+        A connection that breaks on the way is not tried again: the server may have taken the file.
+        """
+        for attempt in range(1, ATTEMPTS):
+            try:
+                response = await self._upload(path, name)
+            except SetupError:
+                await asyncio.sleep(attempt)
+            else:
+                if response.status_code not in BUSY:
+                    return _body(_checked(response))
+                await asyncio.sleep(_pause(response, attempt))
+        return _body(_checked(await self._upload(path, name)))
+
+    async def _upload(self, path: Path, name: str) -> httpx.Response:
+        with path.open("rb") as file:
+            return await self._raw(
+                self._http.build_request("POST", f"{PREFIX}/documents", files={"file": (name, file)})
+            )
 
     async def pages(self, path: str, most: int | None = None, **parameters: Any) -> AsyncIterator[Body]:
         """The items of a list, page by page, up to `most`."""

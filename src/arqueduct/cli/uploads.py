@@ -4,26 +4,32 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.feed import Feed, Progress, following
-from arqueduct.errors import ArqueductError, DependencyUnavailable, NotAuthenticated, SetupError
+from arqueduct.errors import ArqueductError, InvalidRequest, NotAuthenticated, SetupError
 from arqueduct.lifecycle import JobState
 
-__all__ = ["Item", "Summary", "View", "carry", "find_files"]
+__all__ = ["Item", "Summary", "View", "carry", "find_files", "summarise"]
 
 UPLOADS_AT_ONCE = 4
 """Enough to keep a disk and a network busy; more only lengthens each one's way."""
+
+DETAILED = 100
+"""Of so many documents we ask what was found in them; of thousands nobody reads it."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Item:
     """One file on its way. `document` and `job` are set once the server has it."""
 
-    path: Path
+    name: str
+    path: Path | None = None
+    """`None` for a job that is only watched."""
     document: Body | None = None
     job_id: str | None = None
     progress: Progress | None = None
@@ -32,8 +38,11 @@ class Item:
     ended: float | None = None
 
     @property
-    def name(self) -> str:
-        return self.path.name
+    def is_good(self) -> bool:
+        """Accepted, and completed as far as it was waited for."""
+        if self.ended is None or self.progress is None:
+            return self.error is None
+        return self.progress.state is JobState.COMPLETED
 
     @property
     def took(self) -> float:
@@ -81,7 +90,8 @@ def _below(given: Path) -> Iterator[Path]:
         return
     for folder, folders, files in os.walk(given):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+        visible = (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+        yield from filter(Path.is_file, visible)  # a pipe or a socket has no end to upload
 
 
 async def carry(client: Client, paths: Sequence[Path], view: View, *, wait: bool = True) -> list[Item]:
@@ -90,7 +100,7 @@ async def carry(client: Client, paths: Sequence[Path], view: View, *, wait: bool
     A file that the server refuses ends only itself. Raises `SetupError` or `NotAuthenticated` when no file can go.
     """
     began = time.monotonic()
-    items = [Item(path=path) for path in paths]
+    items = [Item(name=path.name, path=path) for path in paths]
     watched: dict[str, Item] = {}
 
     def hear(progress: Progress) -> None:
@@ -99,22 +109,28 @@ async def carry(client: Client, paths: Sequence[Path], view: View, *, wait: bool
             item.progress = progress
             view.moved(item)
 
+    await client.check()
     view.begin(items)
-    async with following(client, hear) as feed:
-        waiting = iter(items)
-        async with asyncio.TaskGroup() as group:
-            ends = _Ends(group, feed, view, watched) if wait else None
+    try:
+        async with following(client, hear) as feed, asyncio.TaskGroup() as group:
+            ends = _Ends(group, client, feed, view, watched) if wait else None
+            waiting = iter(items)
             for _ in range(min(UPLOADS_AT_ONCE, len(items))):
                 group.create_task(_carry(client, waiting, view, ends))
-    view.finish(_summary(items, time.monotonic() - began))
+    except ExceptionGroup as failures:
+        raise _first(failures) from None
+    view.finish(summarise(items, time.monotonic() - began))
     return items
 
 
 class _Ends:
     """Waits for the ends of jobs, however many there are."""
 
-    def __init__(self, group: asyncio.TaskGroup, feed: Feed, view: View, watched: dict[str, Item]) -> None:
+    def __init__(
+        self, group: asyncio.TaskGroup, client: Client, feed: Feed, view: View, watched: dict[str, Item]
+    ) -> None:
         self._group = group
+        self._client = client
         self._feed = feed
         self._view = view
         self._watched = watched
@@ -126,16 +142,21 @@ class _Ends:
     async def _follow(self, item: Item, job_id: str) -> None:
         item.progress = await self._feed.end_of(job_id)
         item.ended = time.monotonic()
+        if item.document is not None and len(self._watched) <= DETAILED:
+            with suppress(ArqueductError):  # it may be deleted already; its numbers are only an extra
+                item.document = await self._client.get(f"/documents/{item.document['id']}")
         self._view.ended(item)
 
 
 async def _carry(client: Client, items: Iterator[Item], view: View, ends: _Ends | None) -> None:
     for item in items:
+        if item.path is None:
+            continue
         item.began = time.monotonic()
         view.uploading(item)
         try:
             accepted = await client.upload(item.path, item.name)
-        except (SetupError, NotAuthenticated, DependencyUnavailable):
+        except (SetupError, NotAuthenticated):
             raise
         except (ArqueductError, OSError) as error:
             item.error = error if isinstance(error, ArqueductError) else _unreadable(error)
@@ -148,11 +169,17 @@ async def _carry(client: Client, items: Iterator[Item], view: View, ends: _Ends 
                 ends.follow(item, accepted["job"]["id"])
 
 
+def _first(failures: "BaseExceptionGroup[BaseException]") -> BaseException:
+    """Of several that ended everything one says enough: it is the same server."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 def _unreadable(error: OSError) -> ArqueductError:
-    return SetupError(f"The file cannot be read: {error.strerror or error}.")
+    return InvalidRequest(f"The file cannot be read: {error.strerror or error}.")
 
 
-def _summary(items: Sequence[Item], seconds: float) -> Summary:
+def summarise(items: Sequence[Item], seconds: float) -> Summary:
     states = [item.progress.state for item in items if item.progress and item.ended]
     return Summary(
         documents=len(items),

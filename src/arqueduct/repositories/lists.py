@@ -29,7 +29,7 @@ class Workforce:
 async def workforce(transaction: Transaction, patience: timedelta) -> Workforce:
     """`patience`: how old a sign of life may be."""
     row = await transaction.driver.fetchrow(
-        "SELECT now() AS now, EXISTS (SELECT FROM workers WHERE beat_at > now() - $1) AS is_alive", patience
+        "SELECT now() AS now, EXISTS (SELECT FROM workers WHERE beat_at > now() - $1::interval) AS is_alive", patience
     )
     assert row is not None  # noqa: S101  # a SELECT without FROM always has a row
     return Workforce(now=row["now"], is_alive=row["is_alive"])

@@ -51,6 +51,9 @@ class DataFolder:
     def runtime(self) -> Path:
         return self.path / "runtime.json"
 
+    def exists(self) -> bool:
+        return self.path.is_dir()
+
     def hold(self) -> Lock:
         """Makes the folder if need be and takes it for this process.
 

@@ -1,0 +1,106 @@
+# Arqueduct. `make` alone prints the menu.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PYTHON_MODULE := $(BIN)/python -P -m
+INSTALLED := .venv/.installed
+LOCK := requirements/dev.txt
+
+# Another interpreter:          make install PYTHON=/opt/python3.13/bin/python3
+# A part of the tests:          make tests TESTS=tests/unit
+# Options of a command:         make up ARGS="--port 9000 --workers 2"
+PYTHON ?= python3
+TESTS ?= tests
+ARGS ?=
+DOCUMENTS ?= examples/documents
+# Processes of the test run. Each starts a Postgres and a Valkey of its own.
+JOBS ?= 2
+LEAST_COVERAGE := 90
+
+##@ Use it
+
+.PHONY: demo
+demo: install  ## Start everything, ingest the example documents, search them. Ctrl-C ends it
+	@exec $(PYTHON_MODULE) arqueduct.cli demo $(DOCUMENTS) --die-with-parent $$PPID $(ARGS)
+
+.PHONY: up
+up: install  ## Run servers, API and worker on this machine until Ctrl-C
+	@exec $(PYTHON_MODULE) arqueduct.cli up --die-with-parent $$PPID $(ARGS)
+
+.PHONY: bench
+bench: install  ## Measure the pipeline on DOCUMENTS
+	@$(PYTHON_MODULE) arqueduct.cli bench $(DOCUMENTS) $(ARGS)
+
+##@ Work on it
+
+.PHONY: install
+install: $(INSTALLED)  ## Prepare .venv: every dependency pinned and checked by hash
+
+.PHONY: test
+test: lint types contract tests  ## Everything that CI runs
+
+.PHONY: lint
+lint: install  ## Style
+	@$(PYTHON_MODULE) ruff check .
+	@$(PYTHON_MODULE) ruff format --check .
+
+.PHONY: types
+types: install  ## Types, strictly
+	@$(PYTHON_MODULE) mypy
+
+.PHONY: contract
+contract: install  ## Which package may import which
+	@$(BIN)/lint-imports
+
+.PHONY: tests
+tests: install  ## All tests, on a real Postgres and a real Valkey; fails below $(LEAST_COVERAGE) % coverage
+	@$(PYTHON_MODULE) pytest $(TESTS) -n $(JOBS) --cov --cov-report=term:skip-covered --cov-fail-under=$(LEAST_COVERAGE) $(ARGS)
+
+.PHONY: unit integration migration acceptance
+unit integration migration acceptance: install  ## One kind of tests, without coverage
+	@$(PYTHON_MODULE) pytest tests/$@ $(ARGS)
+
+.PHONY: format
+format: install  ## Mend what can be mended by itself
+	@$(PYTHON_MODULE) ruff check --fix .
+	@$(PYTHON_MODULE) ruff format .
+
+.PHONY: docs
+docs: install  ## Write docs/configuration.md from the settings
+	@$(PYTHON_MODULE) arqueduct.cli doctor --reference > docs/configuration.md.part
+	@mv docs/configuration.md.part docs/configuration.md
+
+.PHONY: lock
+lock: install  ## Resolve the dependencies anew into requirements/dev.txt
+	@test -x $(BIN)/uv || $(PYTHON_MODULE) pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile pyproject.toml --quiet --output-file $(LOCK) --upgrade \
+		--universal --python-version 3.11 --extra all --extra dev \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate
+	@echo "$(LOCK) is written; run make test."
+
+.PHONY: clean
+clean:  ## Remove .venv, builds and caches; data folders stay
+	rm -rf .venv build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src apps tests sql examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z][a-z ]*:.*## / { gsub(/\$$\(LEAST_COVERAGE\)/, "$(LEAST_COVERAGE)", $$2); split($$1, names, " "); \
+			printf "  make %-12s %s\n", names[1], $$2; \
+			for (i = 2; i in names; i++) printf "  make %-12s the same\n", names[i] }' $(MAKEFILE_LIST)
+	@echo
+
+$(INSTALLED): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Arqueduct needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+		echo "Install one, and name it: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making .venv …"; $(PYTHON) -m venv .venv || { \
+		rm -rf .venv; echo "On Debian and Ubuntu the package python3-venv is missing."; exit 1; }; }
+	@echo "Installing the dependencies (a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)

@@ -1,0 +1,137 @@
+"""Live bars for a terminal: one a document, and of thousands those that move and one for all."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from arqueduct.cli.uploads import Item, Summary
+from arqueduct.cli.words import duration, how_it_ended, summary_of
+
+__all__ = ["Bars"]
+
+FEW = 16
+"""Up to so many documents keep their bars to the end; they and a summary fit on a screen of 24 lines."""
+NAME_WIDTH = 36
+BAR_WIDTH = 24
+PER_SECOND = 12
+
+STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow"}
+
+
+class Bars:
+    """Draws while documents move; what went wrong stays above the bars as text."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._documents = _progress(console)
+        self._overall = _progress(console)
+        self._rows: dict[Item, TaskID] = {}
+        self._all: TaskID | None = None
+        self._live = Live(Group(self._documents, self._overall), console=console, refresh_per_second=PER_SECOND)
+
+    def begin(self, items: Sequence[Item]) -> None:
+        if len(items) > FEW:
+            self._all = self._overall.add_task("", total=len(items), name="All", said=Text(f"0 of {len(items):,}"))
+        self._live.start()
+
+    def uploading(self, item: Item) -> None:
+        if self._all is None or len(self._rows) < FEW - 2:
+            self._add(item, "uploading")
+
+    def refused(self, item: Item) -> None:
+        self.ended(item)
+
+    def accepted(self, item: Item) -> None:
+        self._say(item, Text("waiting", "dim"))
+
+    def moved(self, item: Item) -> None:
+        told = item.progress
+        if told is None or told.is_final:
+            return
+        if item not in self._rows and told.stage != "queued" and len(self._rows) < FEW - 2:
+            self._add(item, told.stage)
+        if item in self._rows:
+            said = Text(told.message or told.stage)
+            if count := _count(told.details):
+                said.append(f"  {count}", "dim")
+            if told.eta_seconds:
+                said.append(f"  {duration(told.eta_seconds)} left", "dim")
+            self._documents.update(self._rows[item], completed=told.progress)
+            self._say(item, said)
+
+    def ended(self, item: Item) -> None:
+        good, said = how_it_ended(item)
+        state = item.progress.state if item.progress else "failed"
+        style = STYLES.get(state, "")
+        if self._all is None:
+            self._documents.update(self._row(item), completed=1 if good else None)
+            self._say(item, Text(f"{'✓' if good else '✗'} {said if good else said.partition(':')[0]}", style))
+        else:
+            if item in self._rows:
+                self._documents.remove_task(self._rows.pop(item))
+            self._overall.advance(self._all)
+            done = int(self._overall.tasks[0].completed)
+            self._overall.update(self._all, said=Text(f"{done:,} of {self._overall.tasks[0].total:,.0f}"))
+        if not good:
+            self._live.console.print(Text.assemble((f"{item.name}: ", "bold"), said), soft_wrap=True)
+
+    def finish(self, summary: Summary) -> None:
+        self._live.stop()
+        self._console.print(Text(summary_of(summary), "bold" if summary.is_good else "bold red"))
+
+    def _row(self, item: Item) -> TaskID:
+        if item not in self._rows:
+            self._add(item, "")
+        return self._rows[item]
+
+    def _add(self, item: Item, said: str) -> None:
+        self._rows[item] = self._documents.add_task("", total=1, name=_fitted(item.name), said=Text(said, "dim"))
+
+    def _say(self, item: Item, said: Text) -> None:
+        if item in self._rows:
+            self._documents.update(self._rows[item], said=said)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.fields[name]}", table_column=Column(width=NAME_WIDTH, no_wrap=True)),
+        BarColumn(bar_width=BAR_WIDTH, complete_style="cyan", finished_style="green"),
+        TextColumn("{task.percentage:>3.0f} %"),
+        _Said(),
+        console=console,
+        auto_refresh=False,
+        expand=True,
+    )
+
+
+class _Said(ProgressColumn):
+    """What a row says at its end, cut to what the terminal has left."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+
+    def render(self, task: Task) -> Text:
+        said = task.fields["said"]
+        return said if isinstance(said, Text) else Text(str(said))
+
+
+def _fitted(name: str) -> str:
+    """The beginning and the end of a long name: both tell files apart."""
+    if len(name) <= NAME_WIDTH:
+        return name
+    tail = NAME_WIDTH // 3
+    return f"{name[: NAME_WIDTH - tail - 1]}…{name[-tail:]}"
+
+
+def _count(details: dict[str, Any]) -> str:
+    done, total, unit = details.get("done"), details.get("total"), details.get("unit")
+    if not isinstance(done, int) or not isinstance(total, int) or not unit or not total:
+        return ""
+    if unit == "bytes":
+        return f"{done / 2**20:,.1f} of {total / 2**20:,.1f} MB"
+    return f"{done:,} of {total:,} {unit}"

@@ -1,0 +1,46 @@
+"""`arqueduct ingest`: documents from disk, followed to their end."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arqueduct.cli import server
+from arqueduct.cli.client import connect
+from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url
+from arqueduct.cli.output import reporting
+from arqueduct.cli.server import Server
+from arqueduct.cli.uploads import Item, View, carry, find_files
+from arqueduct.cli.views import choose
+from arqueduct.errors import SetupError
+
+__all__ = ["ingest"]
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", exists=True, help="Files and whole folders.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the documents until they are done.")] = True,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Upload documents and show how they are processed.
+
+    Hidden files are left out of folders. Exit status 1 if a document failed or was not accepted.
+    """
+    with reporting(json=json):
+        files = find_files(paths)
+        if not files:
+            raise SetupError("There are no files in what was named.")
+        view = choose(json=json, quiet=quiet)
+        items = asyncio.run(_ingest(server.find(url, api_key, data_dir), files, view, wait=wait))
+    if not all(item.is_good for item in items):
+        raise typer.Exit(1)
+
+
+async def _ingest(chosen: Server, files: list[Path], view: View, *, wait: bool) -> list[Item]:
+    async with connect(chosen) as client:
+        return await carry(client, files, view, wait=wait)
