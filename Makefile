@@ -7,6 +7,8 @@ BIN := .venv/bin
 PYTHON_MODULE := $(BIN)/python -P -m
 INSTALLED := .venv/.installed
 LOCK := requirements/dev.txt
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # Another interpreter:          make install PYTHON=/opt/python3.13/bin/python3
 # A part of the tests:          make tests TESTS=tests/unit
@@ -73,12 +75,14 @@ docs: install  ## Write docs/configuration.md from the settings
 	@mv docs/configuration.md.part docs/configuration.md
 
 .PHONY: lock
-lock: install  ## Resolve the dependencies anew into requirements/dev.txt
+lock: install  ## Resolve the dependencies anew into requirements/
 	@test -x $(BIN)/uv || $(PYTHON_MODULE) pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip compile pyproject.toml --quiet --output-file $(LOCK) --upgrade \
-		--universal --python-version 3.11 --extra all --extra dev \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate
-	@echo "$(LOCK) is written; run make test."
+	@$(COMPILE) --upgrade --extra all --extra dev --output-file $(LOCK) pyproject.toml
+	@# The images get what development has tested: the same versions, of fewer packages.
+	@$(COMPILE) --constraint $(LOCK) --extra backend --extra local-embeddings --output-file requirements/backend.txt pyproject.toml
+	@$(COMPILE) --constraint $(LOCK) --extra worker --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
+	@echo hatchling | $(COMPILE) --constraint $(LOCK) --output-file requirements/build.txt -
+	@echo "requirements/ is written; run make test."
 
 .PHONY: clean
 clean:  ## Remove .venv, builds and caches; data folders stay

@@ -98,23 +98,23 @@ async def test_content_is_what_was_sent(api: httpx.AsyncClient) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [("bytes=0-9", MARKDOWN[:10]), ("bytes=-7", MARKDOWN[-7:]), ("bytes=90-99999", MARKDOWN[90:])],
-)
-async def test_a_range_is_served_alone(api: httpx.AsyncClient, asked: str, expected: bytes) -> None:
+async def test_a_range_is_served_alone(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
     document = (await upload(api, MARKDOWN))["document"]
-    answer = await api.get(f"/api/v1/documents/{document['id']}/content", headers={"Range": asked})
-    assert (answer.status_code, answer.content) == (206, expected)
-    assert answer.headers["content-range"].endswith(f"/{len(MARKDOWN)}")
-    assert answer.headers["content-length"] == str(len(expected))
+    parts = {"bytes=0-9": MARKDOWN[:10], "bytes=-7": MARKDOWN[-7:], "bytes=90-99999": MARKDOWN[90:]}
+    for asked, expected in parts.items():
+        with subtests.test(asked):
+            answer = await api.get(f"/api/v1/documents/{document['id']}/content", headers={"Range": asked})
+            assert (answer.status_code, answer.content) == (206, expected)
+            assert answer.headers["content-range"].endswith(f"/{len(MARKDOWN)}")
+            assert answer.headers["content-length"] == str(len(expected))
 
 
-@pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=0-1,4-5", "lines=1-2", "bytes=-", "nonsense"])
-async def test_a_range_that_is_not_understood_is_ignored(api: httpx.AsyncClient, asked: str) -> None:
+async def test_a_range_that_is_not_understood_is_ignored(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
     document = (await upload(api, MARKDOWN))["document"]
-    answer = await api.get(f"/api/v1/documents/{document['id']}/content", headers={"Range": asked})
-    assert (answer.status_code, answer.content) == (200, MARKDOWN)
+    for asked in ("bytes=5-2", "bytes=0-1,4-5", "lines=1-2", "bytes=-", "nonsense"):
+        with subtests.test(asked):
+            answer = await api.get(f"/api/v1/documents/{document['id']}/content", headers={"Range": asked})
+            assert (answer.status_code, answer.content) == (200, MARKDOWN)
 
 
 async def test_a_range_behind_the_end_is_refused(api: httpx.AsyncClient) -> None:
@@ -177,10 +177,10 @@ async def test_a_deletion_cancels_what_waits(api: httpx.AsyncClient, api_worker:
     assert (await api.get(f"/api/v1/jobs/{job['id']}")).json()["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("below", ["", "/content", "/text", "/chunks"])
-async def test_a_stranger_finds_nothing(api: httpx.AsyncClient, stranger: httpx.AsyncClient, below: str) -> None:
+async def test_a_stranger_finds_nothing(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     document = (await upload(api))["document"]
-    problem(await stranger.get(f"/api/v1/documents/{document['id']}{below}"), 404, "not_found")
+    for below in ("", "/content", "/text", "/chunks"):
+        problem(await stranger.get(f"/api/v1/documents/{document['id']}{below}"), 404, "not_found")
     problem(await stranger.delete(f"/api/v1/documents/{document['id']}"), 404, "not_found")
     assert (await stranger.get("/api/v1/documents")).json()["items"] == []
     assert (await api.get(f"/api/v1/documents/{document['id']}")).status_code == 200

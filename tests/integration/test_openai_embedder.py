@@ -90,6 +90,7 @@ async def test_jobs_share_requests_and_never_exceed_their_number(server: OpenAIS
         ("999999999", 3600, 3600),
         ("-3", 0, 0),
     ],
+    ids=["seconds", "half a second", "a date", "far too long", "in the past"],
 )
 async def test_slow_down(server: OpenAIServer, embedder: Embedder, header: str, least: float, most: float) -> None:
     server.answer_next(429, retry_after=header)

@@ -43,6 +43,10 @@ ROUTERS = {
 """By what stands before the paths of their routes."""
 
 
+LARGEST_FRAME = 64 * 2**10
+"""Bytes of one inbound message; what clients have to say fits in 4 KB."""
+
+
 def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastAPI:
     """The ASGI application. `embedder` stands in for the one of the settings, for tests."""
 
@@ -82,6 +86,7 @@ def serve(settings: Settings) -> None:
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # triples the memory of a connection
+        ws_max_size=LARGEST_FRAME,
         backlog=BACKLOG,
         lifespan="on",
         log_config=None,

@@ -23,8 +23,8 @@ log = structlog.get_logger()
 GIVE_UP_SHARE = 2 / 3
 """Of the lease without a successful heartbeat: then everything stops, well before another worker may begin."""
 
-LEAST_SECONDS = 1.0
-"""For the last heartbeat before that, and between two while Postgres is away."""
+LEAST_SHARE = 1 / 8
+"""Of the interval: for the last heartbeat before that, and between two while Postgres is away."""
 
 
 class Stop(StrEnum):
@@ -64,6 +64,7 @@ class Leases:
         self._interval = interval
         self._held: dict[UUID, Lease] = {}
         self._last_beat = time.monotonic()
+        self._has_failed = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -82,8 +83,10 @@ class Leases:
 
     @property
     def _pause(self) -> float:
-        """The interval, cut short where a Postgres that hangs would make it outlast the leases."""
-        return min(self._interval, max(self._patience, LEAST_SECONDS))
+        """To the next heartbeat, and for its answer; less after one that failed, so as not to outlast the leases."""
+        if not self._has_failed:
+            return self._interval
+        return min(self._interval, max(self._patience, LEAST_SHARE * self._interval))
 
     @contextmanager
     def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
@@ -131,11 +134,12 @@ class Leases:
             async with asyncio.timeout(self._pause), self._database.transaction() as transaction:
                 owned = await jobs.heartbeat(transaction.driver, held, self._lease)
         except (DependencyUnavailable, TimeoutError) as error:
+            self._has_failed = True
             log.warning("heartbeat failed", error=str(error), silent_for=round(self.silent_for, 1), jobs=len(held))
             if held and self._patience <= 0:
                 self.end_all(Stop.LOST)
             return
-        self._last_beat = time.monotonic()
+        self._last_beat, self._has_failed = time.monotonic(), False
         for job_id, fence in held:
             row = owned.get(job_id)
             if row is None:

@@ -55,6 +55,8 @@ QUEUE_READ_LIMIT = 5000
 SETTLE_SECONDS = 10
 """After the grace period, how long attempts may take to hand their jobs back."""
 
+CANCEL_AGAIN_SECONDS = 0.5
+
 NICE = 5
 """Answering people comes before embedding: on a full machine the API gets the CPU first."""
 
@@ -102,9 +104,7 @@ async def _run(settings: Settings) -> None:
             await _until(stopping, background)
             await _drain(worker, services)
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _end(background)
             await probes.stop()
     log.info("worker stopped", worker=services.name)
 
@@ -186,6 +186,15 @@ async def _until(stopping: asyncio.Event, background: list["asyncio.Task[Any]"])
     signalled.cancel()
     for task in done - {signalled}:
         task.result()
+
+
+async def _end(tasks: list["asyncio.Task[Any]"]) -> None:
+    """Cancels until it is heard: Python 3.11's `wait_for`, inside redis-py, can swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _drain(worker: Worker, services: Services) -> None:

@@ -36,7 +36,9 @@ def print_error(error: ArqueductError, *, json: bool) -> None:
         return
     err.print(Text.assemble(("Error: ", "bold red"), error.message), soft_wrap=True)
     if error.advice not in error.message:
-        err.print(Padding(Text(error.advice, "dim"), (0, 0, 0, 7)), soft_wrap=True)
+        # under the message on a terminal; one line in a log
+        advice = Text(error.advice, "dim")
+        err.print(Padding(advice, (0, 0, 0, 7)) if err.is_terminal else advice, soft_wrap=not err.is_terminal)
 
 
 @contextmanager

@@ -44,7 +44,11 @@ def variables_of(name: str, field: FieldInfo) -> list[str]:
 def _row(name: str, field: FieldInfo) -> str:
     variables = ", ".join(f"`{variable}`" for variable in variables_of(name, field))
     cells = (variables, _type(field.annotation), _default(name, field.default), field.description or "")
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |\n"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("<", "\\<")
 
 
 def _type(annotation: Any) -> str:

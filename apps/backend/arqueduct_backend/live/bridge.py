@@ -64,9 +64,10 @@ class Bridge:
         """Ends what is still connected, telling it to come again."""
         for client in self._clients():
             client.end(RESTART)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=1)  # once more for those where a library swallowed the cancellation
 
     @contextmanager
     def attached(self, client: Client) -> Iterator[AsyncGenerator[Outgoing]]:

@@ -17,6 +17,7 @@ from arq.connections import ArqRedis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from arqueduct.bus import AWAY
 
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
 """Three pings without an answer: the connection is dead, though no packet said so."""
+CONNECT_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 
@@ -95,28 +97,35 @@ class Subscriber:
 
     async def _listen(self) -> None:
         connection = self._connection()
-        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
-        if self._is_away:
-            log.info("live channel back")
-        self._is_away = False
-        asking = asyncio.create_task(self._ask(connection))
+        asking: asyncio.Task[None] | None = None
         try:
-            while True:
-                self._hear(await connection.read_response(disable_decoding=True))
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+            if self._is_away:
+                log.info("live channel back")
+            self._is_away = False
+            asking = asyncio.create_task(self._ask(connection))
+            while (said := await connection.read_response(disable_decoding=True, timeout=SILENCE_SECONDS)) is not None:
+                self._hear(said)
+            raise RedisTimeoutError("Redis answers no ping.")
         finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            if asking is not None:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
             await connection.disconnect(nowait=True)
 
     def _connection(self) -> AbstractConnection:
-        """One of the pool's kind, but outside of it, and with retries left to us."""
+        """One of the pool's kind, but outside of it, with retries and time limits left to us.
+
+        redis-py keeps its limit on a send with `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation.
+        """
         pool = self._redis.connection_pool
         options: dict[str, Any] = {
             **pool.connection_kwargs,
             "retry": Retry(NoBackoff(), 0),
             "retry_on_error": [],
             "health_check_interval": 0,
-            "socket_timeout": SILENCE_SECONDS,
+            "socket_timeout": None,
         }
         connection: AbstractConnection = pool.connection_class(**options)
         return connection

@@ -11,7 +11,7 @@ from arqueduct import __version__, events
 from arqueduct.events import VERSION, JobMessage
 from arqueduct.ids import new_id
 
-__all__ = ["Notice", "Outgoing", "Update", "error", "hello", "pong"]
+__all__ = ["Notice", "Outgoing", "Update", "error", "hello", "notice", "of_message", "parse", "pong"]
 
 ENDS = frozenset({"job_completed", "job_failed", "job_cancelled"})
 

@@ -95,7 +95,7 @@ def _answer(message: object, limits: Limits) -> Notice:
     text = handshake.text_of(message)
     if text == "ping":
         return Notice("pong", "", "pong")
-    if len(text) > limits.message_bytes:
+    if len(text.encode()) > limits.message_bytes:
         return updates.error("message_too_large", f"A message may have {limits.message_bytes} bytes.")
     try:
         said = msgspec.json.decode(text, type=_Said)

@@ -48,6 +48,8 @@ async def search_passages(wanted: schemas.SearchRequest, services: Services, cal
 def _cleaned(query: str) -> str:
     """Without NUL, which Postgres refuses. Raises `InvalidQuery`."""
     cleaned = query.replace("\0", " ").strip()
+    if not cleaned.isprintable() and any("\ud800" <= character <= "\udfff" for character in cleaned):
+        raise InvalidQuery("The search query has half of a character (a lone surrogate).")
     if not cleaned:
         raise InvalidQuery("The search query is empty.")
     if len(cleaned) > LONGEST_QUERY:

@@ -1,0 +1,81 @@
+"""A context to run a stage in, without a worker and without servers."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from arqueduct.artifacts import SEPARATOR, Page, writing
+from arqueduct.database import Database, Role, Transaction
+from arqueduct.formats import Format
+from arqueduct.ids import new_id
+from arqueduct.pipeline import OnProgress, StageContext, Subject
+from arqueduct.settings import Settings
+from arqueduct.storage import Storage
+from arqueduct.testing.embedding import HashingEmbedder
+
+__all__ = ["stage_context"]
+
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+"""The discard port: whoever asks for a transaction learns at once that Postgres is away."""
+
+
+def stage_context(
+    folder: Path, *, pages: Sequence[str] = (), settings: Settings | None = None, reports: list[Any] | None = None
+) -> StageContext:
+    """A document as extract would leave it: `pages` are written to `context.pages_path`; blocks.
+
+    `folder` stands for the attempt's work folder. Storage is in memory, the embedder is `HashingEmbedder`, and each
+    call of `progress` adds `(done, total, unit, message)` to `reports`. There is no Postgres and no parser process: a
+    transaction raises `DependencyUnavailable`, a parser and the completion raise `NotImplementedError`.
+    """
+    said = [] if reports is None else reports
+    context = StageContext(
+        subject=_subject(),
+        settings=settings or Settings(),
+        folder=folder,
+        database=Database(NOWHERE, Role.WORKER),
+        storage=Storage.open("memory:///"),
+        embedder=HashingEmbedder(),
+        model_id=1,
+        parsers=_NoParsers(),
+        report=lambda done, total, unit, message: said.append((done, total, unit, message)),
+        complete=_no_completion,
+        recipe=["testing"],
+        facts={"pages": len(pages), "characters": len(SEPARATOR.join(pages))},
+    )
+    with writing(context.pages_path) as write:
+        for number, text in enumerate(pages, 1):
+            write(Page(number=number, text=text))
+    return context
+
+
+def _subject() -> Subject:
+    return Subject(
+        job_id=new_id(),
+        attempt=1,
+        tenant_id=new_id(),
+        user_id=new_id(),
+        document_id=new_id(),
+        name="document.txt",
+        format=Format.TEXT,
+        blob_id=new_id(),
+        size=0,
+        sha256="0" * 64,
+        language="english",
+        payload={},
+    )
+
+
+class _NoParsers:
+    async def extract(self, source: Path, format: Format, target: Path, on_progress: OnProgress) -> Any:
+        raise NotImplementedError("A context for tests has no parser processes.")
+
+    async def chunk(self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None) -> Any:
+        raise NotImplementedError("A context for tests has no parser processes.")
+
+
+@asynccontextmanager
+async def _no_completion() -> AsyncIterator[Transaction]:
+    raise NotImplementedError("A context for tests has no job to complete.")
+    yield
