@@ -3,20 +3,23 @@
 --   arqueduct_worker  workers: claims and sweeps jobs of all tenants, but reads and writes documents, chunks and
 --                     vectors only of the tenant of its transaction.
 -- Roles belong to the whole cluster, so they may be there already, from another database.
+-- An administrator may have made them where this user cannot, so nothing is asked for that is already there.
 DO $$
+DECLARE
+    wanted text;
 BEGIN
-    BEGIN
-        CREATE ROLE arqueduct_app NOLOGIN;
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-    END;
-    BEGIN
-        CREATE ROLE arqueduct_worker NOLOGIN;
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-    END;
-    -- The owner must be able to take the roles on, where it also serves (SET LOCAL ROLE).
-    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        EXECUTE format('GRANT arqueduct_app, arqueduct_worker TO %I', current_user);
-    END IF;
+    FOREACH wanted IN ARRAY ARRAY['arqueduct_app', 'arqueduct_worker'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;  -- another database's migration was faster
+            END;
+        END IF;
+        -- The owner must be able to take the role on, where it also serves (SET LOCAL ROLE).
+        IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
+            EXECUTE format('GRANT %I TO %I', wanted, current_user);
+        END IF;
+    END LOOP;
 END
 $$;
 

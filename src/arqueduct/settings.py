@@ -5,17 +5,24 @@ is its documentation.
 """
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from arqueduct.errors import SetupError
 
 __all__ = ["Settings", "load", "redact_url"]
+
+
+LEAST_PASSWORD = 12
+WELL_KNOWN = frozenset(
+    {"administrator", "arqueductarqueduct", "changemechangeme", "passwordpassword", "postgrespostgres"}
+)
 
 
 def _split(value: object) -> object:
@@ -151,6 +158,12 @@ class Settings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         super().__init__(**(_from_files() | values))
 
+    @model_validator(mode="after")
+    def _refuse_weakness(self) -> Self:
+        if self.environment == "production" and (weak := list(_weaknesses(self))):
+            raise ValueError("; ".join(weak))
+        return self
+
 
 def load(**overrides: object) -> Settings:
     """Settings from the environment, with what the command line said on top; `None` means not said.
@@ -170,6 +183,21 @@ def redact_url(url: str) -> str:
     if parts.password is None:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@")))
+
+
+def _weaknesses(settings: Settings) -> Iterator[str]:
+    """What production refuses. Embedded servers make strong passwords of their own."""
+    for name in ("database_url", "app_database_url", "worker_database_url", "redis_url"):
+        url: SecretStr | None = getattr(settings, name)
+        if url is None:
+            continue
+        password = urlsplit(url.get_secret_value()).password
+        if password is None and name == "redis_url":
+            yield f"{name} has no password, and who can write to Redis can steer workers"
+        elif password is not None and (len(password) < LEAST_PASSWORD or password.lower() in WELL_KNOWN):
+            yield f"the password in {name} is weak: use {LEAST_PASSWORD} random characters or more"
+    if "*" in settings.allowed_origins:
+        yield "allowed_origins must name the origins, not *"
 
 
 def _from_files() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The schema: every revision up and down, and equal to the models."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -10,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from arqueduct import migrations, models
-from arqueduct.database import owner_engine
+from arqueduct import identity, migrations, models
+from arqueduct.database import Database, Role, owner_engine
 from arqueduct.embedding import EmbeddingModel
 from arqueduct.errors import SetupError
 from tests.servers import Servers
@@ -85,6 +86,30 @@ async def test_neither_serving_role_can_get_round_it(empty: str) -> None:
         ("arqueduct_worker", False, False, False),
     }
     assert owned == 0
+
+
+async def test_a_managed_server_where_only_an_administrator_makes_roles_and_extensions(
+    empty: str, servers: Servers
+) -> None:
+    name = empty.rsplit("/", 1)[1]
+    admin = await asyncpg.connect(empty)
+    await admin.execute(f"CREATE ROLE plain_{name} LOGIN PASSWORD 'only for this test' NOCREATEROLE")
+    url = f"postgresql://plain_{name}:only%20for%20this%20test@127.0.0.1:{servers.postgres.port}/{name}"
+    with pytest.raises(SetupError, match="CREATE ROLE arqueduct_app"):
+        await migrations.upgrade(url)
+    for statement in migrations.ADMIN_STATEMENTS.format(user=f"plain_{name}").splitlines():
+        with contextlib.suppress(asyncpg.DuplicateObjectError):
+            await admin.execute(statement)
+    await migrations.upgrade(url)
+    new = await identity.create(url, tenant="managed", email="a@example.org")
+    database = Database(url, Role.APP, pool_size=2)
+    async with database.transaction(new.tenant_id) as transaction:
+        assert await transaction.driver.fetchval("SELECT name FROM tenants") == "managed"
+    async with database.transaction() as transaction:
+        assert await transaction.driver.fetchval("SELECT count(*) FROM tenants") == 0
+    await database.aclose()
+    await admin.execute(f"DROP OWNED BY plain_{name}; DROP ROLE plain_{name}")
+    await admin.close()
 
 
 async def _tables(url: str) -> set[str]:

@@ -61,3 +61,21 @@ def test_what_was_said_on_the_command_line_wins(monkeypatch: pytest.MonkeyPatch)
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"redis_url": "redis://cache/0"}, "redis_url has no password"),
+        ({"database_url": "postgresql://me:postgres@db/x"}, "the password in database_url is weak"),
+        ({"allowed_origins": "*"}, "allowed_origins must name the origins"),
+    ],
+)
+def test_production_refuses_what_is_weak(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        load(environment="production", **wrong)
+    load(environment="development", **wrong)
+
+
+def test_production_takes_what_is_strong() -> None:
+    load(environment="production", redis_url="redis://:dn83hWJk7s0Q@cache/0", database_url="postgresql://a@db/x")

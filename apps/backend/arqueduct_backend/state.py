@@ -1,11 +1,13 @@
 """What one API process opens at its start and all requests share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from arq.connections import ArqRedis
 
+from arqueduct import lag
 from arqueduct.bus import Bus, connect
 from arqueduct.database import Database, Role
 from arqueduct.dispatcher import Dispatcher
@@ -58,6 +60,8 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         bridge = Bridge(database, redis, keys, settings)
         await bridge.start()
         stack.push_async_callback(bridge.stop)
+        lag_watch = asyncio.create_task(lag.watch())
+        stack.callback(lag_watch.cancel)
         yield State(
             settings=settings,
             database=database,

@@ -18,7 +18,7 @@ from arq import Retry
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
-from arqueduct import embedding, logs
+from arqueduct import embedding, lag, logs
 from arqueduct.bus import AWAY, Bus, connect, deserialize, serialize
 from arqueduct.database import Database, Role
 from arqueduct.embedding import Embedder, EmbeddingModel
@@ -97,6 +97,7 @@ async def _run(settings: Settings) -> None:
                 Sweeper(services).run(),
                 listen(redis, keys, services.leases),
                 _deliveries(worker),
+                lag.watch(),
             )
         ]
         log.info("worker started", worker=services.name, concurrency=settings.worker_concurrency)

@@ -54,7 +54,8 @@ class Runner:
         services.reporter.open(claimed.id, claimed.user_id)
         try:
             with bound_contextvars(**ids), services.leases.hold(claimed.id, claimed.fence) as lease:
-                log.info("job claimed", kind=claimed.kind)
+                log.info("job claimed", kind=claimed.kind, waited=round(claimed.waited, 3))
+                metrics.job_wait_seconds.labels(claimed.kind).observe(claimed.waited)
                 await Attempt(services, claimed, lease).run()
         finally:
             services.reporter.close(claimed.id)
@@ -165,11 +166,12 @@ class Attempt:
         error = None if work.cancelled() else work.exception()
         if self._ended is not None and (error is None or work.cancelled()):
             end = "completed"
-        elif isinstance(error, LeaseLost) or self._lease.stop is Stop.LOST:
-            metrics.lease_losses.inc()
+        elif self._lease.stop is Stop.LOST:
             end = "lost"
         else:
             end = await self._record(error)
+        if end == "lost":
+            metrics.lease_losses.inc()
         metrics.job_ends.labels(self._job.kind, end).inc()
         log.info("attempt ended", end=end, took=round(time.monotonic() - self._started, 3))
         await self._tell()
@@ -192,8 +194,10 @@ class Attempt:
         self, transaction: Transaction, error: BaseException | None
     ) -> tuple[str, asyncpg.Record | None]:
         job, driver = self._job, transaction.driver
-        if self._lease.stop is Stop.CANCEL:
-            return "cancelled", await jobs.cancel_running(driver, job.id, job.fence)
+        if self._lease.stop is Stop.CANCEL or isinstance(error, LeaseLost):
+            # A completion is refused also when a cancel came just before it.
+            row = await jobs.cancel_running(driver, job.id, job.fence)
+            return "lost" if row is None else "cancelled", row
         if error is None:
             row = await jobs.release(driver, job.id, job.fence, message="handed back by a stopping worker")
             return "handed back", row or await jobs.cancel_running(driver, job.id, job.fence)

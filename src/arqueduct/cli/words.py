@@ -5,7 +5,7 @@ from typing import Any
 
 from arqueduct.cli.uploads import Item, Summary
 
-__all__ = ["counted", "duration", "how_it_ended", "summary_of"]
+__all__ = ["age", "contents", "counted", "duration", "how_it_ended", "summary_of"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,6 +23,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def age(seconds: float) -> str:
+    """`12 s`, `21 min`, `5 h`, `3 d`: as much as a list needs."""
+    for least, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= least:
+            return f"{seconds / least:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def contents(document: Mapping[str, Any]) -> str:

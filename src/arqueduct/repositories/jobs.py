@@ -56,6 +56,8 @@ class Claimed:
     max_failures: int
     progress: float
     seq: int
+    waited: float
+    """Seconds from due to claimed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ _CLAIM = """
     WHERE id = $1 AND dispatch = $2 AND NOT cancel_requested
         AND (state = 'queued' OR (state = 'running' AND lease_until < now()))
     RETURNING id, tenant_id, user_id, kind, document_id, document_name, payload, fence, failures, max_failures,
-        progress, seq
+        progress, seq, greatest(extract(epoch FROM now() - run_after), 0)::float8 AS waited
 """
 
 _HEARTBEAT = """
@@ -171,7 +173,8 @@ _CANCELLED = """
 _CANCEL = moving("job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND state IN ('queued', 'paused')"))
 _CANCEL_FLAG = "UPDATE jobs SET cancel_requested = true WHERE id = $1 AND state = 'running' RETURNING id"
 _CANCEL_RUNNING = moving(
-    "job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND fence = $2 AND state = 'running'")
+    "job_cancelled",
+    _CANCELLED.format(fence=0, where="id = $1 AND fence = $2 AND state = 'running' AND cancel_requested"),
 )
 # The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
 _CANCEL_OF_DOCUMENT = moving(
@@ -300,7 +303,7 @@ async def cancel(driver: Driver, job_id: UUID) -> asyncpg.Record | None:
 
 
 async def cancel_running(driver: Driver, job_id: UUID, fence: int) -> asyncpg.Record | None:
-    """The attempt itself confirms that it stopped."""
+    """The attempt itself confirms that it stopped, as was asked. None: nobody asked, or it owns the job no more."""
     return await driver.fetchrow(_CANCEL_RUNNING, job_id, fence)
 
 

@@ -16,7 +16,7 @@ from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.server import Server
 from arqueduct.cli.watching import watch_jobs
-from arqueduct.cli.words import duration
+from arqueduct.cli.words import age
 from arqueduct.lifecycle import UNFINISHED, JobState
 
 __all__ = ["jobs"]
@@ -113,21 +113,19 @@ async def _get(client: Client, job: UUID) -> Body:
 
 
 def _table(found: list[Body]) -> Table:
+    said = [_what(job) for job in found]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("Job", "Kind", "State"):
         table.add_column(name, no_wrap=True)
-    table.add_column("Progress", justify="right")
-    for name in ("Age", "What"):
-        table.add_column(name, no_wrap=name == "Age")
-    for job in found:
-        table.add_row(
-            job["id"],
-            job["kind"],
-            Text(job["state"], STYLES.get(job["state"], "")),
-            f"{job['progress']:.0%}",
-            duration((datetime.now(UTC) - datetime.fromisoformat(job["created_at"])).total_seconds()),
-            _what(job),
-        )
+    for name in ("%", "Age"):
+        table.add_column(name, no_wrap=True, justify="right")
+    if any(said):
+        table.add_column("What", overflow="fold")
+    for job, what in zip(found, said, strict=True):
+        old = datetime.now(UTC) - datetime.fromisoformat(job["created_at"])
+        state = Text(job["state"], STYLES.get(job["state"], ""))
+        cells = [job["id"], job["kind"], state, f"{job['progress']:.0%}".rstrip("%"), age(old.total_seconds())]
+        table.add_row(*cells, *([what] if any(said) else []))
     return table
 
 
