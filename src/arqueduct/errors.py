@@ -11,7 +11,7 @@
     │   ├── DocumentCorrupt         ├── DocumentEncrypted    ├── DocumentTooComplex
     │   ├── DocumentTooLong         ├── DocumentHasNoText    ├── DocumentTimeout
     │   ├── ParserCrashed           ├── ContentMismatch      ├── EmbeddingRejected
-    │   └── PipelineUnknown
+    │   ├── DocumentDeleted         └── PipelineUnknown
     ├── TransientError              a job is tried again later
     │   ├── DependencyUnavailable   ├── ParserKilled         ├── EmbeddingsMissing
     │   └── ProviderLimited         (carries retry_after)
@@ -31,6 +31,7 @@ __all__ = [
     "ContentMismatch",
     "DependencyUnavailable",
     "DocumentCorrupt",
+    "DocumentDeleted",
     "DocumentEncrypted",
     "DocumentHasNoText",
     "DocumentNotReady",
@@ -218,6 +219,13 @@ class DocumentCorrupt(PermanentError):
     """The file is damaged and cannot be read."""
 
     advice = "Open it in its own program, save it anew, and upload that copy."
+
+
+class DocumentDeleted(PermanentError):
+    """The document was deleted."""
+
+    status = 404
+    advice = "Upload it again if it is still wanted."
 
 
 class DocumentEncrypted(PermanentError):

@@ -52,8 +52,12 @@ async def test_an_upload_is_announced_and_wakes_a_worker(
     await until(is_heard)
     assert (str(api_worker.heard[0].job_id), api_worker.heard[0].type) == (job_id, "job_queued")
     assert await redis.zscore(keys.queue, f"{job_id}:0") is not None  # type: ignore[attr-defined]  # a client of arq
-    async with api_worker.services.database.transaction() as transaction:
-        assert await transaction.driver.fetchval("SELECT dispatched_at FROM jobs") is not None
+
+    async def is_noted() -> bool:
+        async with api_worker.services.database.transaction() as transaction:
+            return await transaction.driver.fetchval("SELECT dispatched_at FROM jobs") is not None
+
+    await until(is_noted)
 
 
 async def test_a_stored_document_says_what_was_found(api: httpx.AsyncClient, api_worker: TestWorker) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from arq.connections import ArqRedis
@@ -11,7 +12,7 @@ from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.keys import Keys
 from arqueduct.queue import wake_up_id
-from arqueduct.repositories import documents, jobs
+from arqueduct.repositories import documents, jobs, sweeps
 from arqueduct.settings import Settings
 from arqueduct_worker.sweeper import Sweeper
 from tests.integration.worker import TestWorker, row, submit, until, working
@@ -41,8 +42,7 @@ async def test_a_job_that_redis_forgot_is_sent_under_a_new_name(
 ) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
     async with worker.services.database.transaction() as transaction:
-        wake_up = await jobs.wake_up_of(transaction.driver, job.id)
-        assert wake_up is not None
+        (wake_up,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
         await jobs.mark_dispatched(transaction.driver, [wake_up])
 
     async def sent_again() -> bool:
@@ -58,8 +58,7 @@ async def test_a_job_that_waits_its_turn_is_left_alone(
 ) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
     async with worker.services.database.transaction() as transaction:
-        wake_up = await jobs.wake_up_of(transaction.driver, job.id)
-        assert wake_up is not None
+        (wake_up,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
         await worker.services.queue.send([wake_up])
         await jobs.mark_dispatched(transaction.driver, [wake_up])
     await Sweeper(worker.services).sweep()
@@ -83,8 +82,6 @@ async def test_a_dead_workers_job_goes_back_into_the_queue_and_is_told(worker: T
 
 
 async def test_one_worker_sweeps_at_a_time(worker: TestWorker, me: NewIdentity) -> None:
-    from arqueduct.repositories import sweeps
-
     job = await submit(worker, me, b"text", format=Format.TEXT)
     async with worker.services.database.transaction() as transaction:
         await transaction.driver.execute("SELECT pg_advisory_xact_lock($1)", sweeps.LOCK)

@@ -8,7 +8,6 @@ from arqueduct.errors import ArqueductError
 from arqueduct.formats import Format
 from arqueduct.identity import Identity
 from arqueduct.ids import new_id
-from arqueduct.queue import WakeUp
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.documents import Listed
 from arqueduct.storage.layout import blob_key, blob_prefix
@@ -43,8 +42,7 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
         raise
     if kept.id != blob.id:
         await _discard(services, blob)
-    assert job.run_after is not None  # noqa: S101  # the database filled it in
-    await services.dispatcher.dispatch(caller.tenant_id, created, [WakeUp(job.id, job.dispatch, job.run_after)])
+    await services.dispatcher.dispatch(created, tenant_id=caller.tenant_id)
     metrics.uploads.inc(upload.size)
     log.info("document accepted", document=str(document.id), job=str(job.id), format=format, size=upload.size)
     return Accepted(document=Document.of(Listed(document=document, job=job)), job=Job.of(job, workforce))

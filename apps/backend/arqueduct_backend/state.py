@@ -62,6 +62,8 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         stack.push_async_callback(bridge.stop)
         lag_watch = asyncio.create_task(lag.watch())
         stack.callback(lag_watch.cancel)
+        dispatcher = Dispatcher(database, bus, queue)
+        stack.push_async_callback(dispatcher.aclose)
         yield State(
             settings=settings,
             database=database,
@@ -69,7 +71,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
             keys=keys,
             bus=bus,
             queue=queue,
-            dispatcher=Dispatcher(database, bus, queue),
+            dispatcher=dispatcher,
             storage=Storage.open(settings.effective_storage_url),
             embedder=query_embedder,
             bridge=bridge,

@@ -21,6 +21,7 @@ from arq.worker import Worker, func
 from arqueduct import embedding, lag, logs
 from arqueduct.bus import AWAY, Bus, connect, deserialize, serialize
 from arqueduct.database import Database, Role
+from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder, EmbeddingModel
 from arqueduct.errors import DependencyUnavailable, SetupError
 from arqueduct.ids import new_id
@@ -131,7 +132,9 @@ async def open_services(
         parsers = await stack.enter_async_context(ParserPool(settings))
         folder = await asyncio.to_thread(open_workspace, settings)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        bus = Bus(redis, keys)
+        bus, queue = Bus(redis, keys), Queue(redis, keys)
+        dispatcher = Dispatcher(database, bus, queue)
+        stack.push_async_callback(dispatcher.aclose)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
         yield (
             Services(
@@ -142,8 +145,8 @@ async def open_services(
                 model_id=await _model_id(database, embedder.model),
                 parsers=parsers,
                 registry=registry(),
-                bus=bus,
-                queue=Queue(redis, keys),
+                queue=queue,
+                dispatcher=dispatcher,
                 leases=leases,
                 reporter=Reporter(
                     database,

@@ -15,9 +15,9 @@ import asyncpg
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from arqueduct import events, metrics, retry
+from arqueduct import metrics, retry
 from arqueduct.database import Transaction
-from arqueduct.errors import DependencyUnavailable, LeaseLost, PermanentError
+from arqueduct.errors import DependencyUnavailable, DocumentDeleted, LeaseLost, PermanentError
 from arqueduct.formats import Format
 from arqueduct.pipeline import Stage, StageContext, Subject
 from arqueduct.repositories import documents, jobs
@@ -132,7 +132,7 @@ class Attempt:
         async with self._services.database.transaction(job.tenant_id) as transaction:
             found = await documents.find(transaction, job.document_id) if job.document_id else None
         if found is None:
-            raise LeaseLost("The document was deleted.")
+            raise DocumentDeleted
         document = found.document
         return Subject(
             job_id=job.id,
@@ -174,7 +174,8 @@ class Attempt:
             metrics.lease_losses.inc()
         metrics.job_ends.labels(self._job.kind, end).inc()
         log.info("attempt ended", end=end, took=round(time.monotonic() - self._started, 3))
-        await self._tell()
+        if self._ended is not None:
+            await self._services.dispatcher.dispatch([self._ended])
 
     async def _record(self, error: BaseException | None) -> str:
         """Writes an end that is not a completion; tries until the lease must be over."""
@@ -209,25 +210,6 @@ class Attempt:
             return "retried", row or await jobs.cancel_running(driver, job.id, job.fence)
         log.warning("job failed", **_brief(error), exc_info=None if isinstance(error, PermanentError) else error)
         return "failed", await jobs.fail(driver, job.id, job.fence, problem)
-
-    async def _tell(self) -> None:
-        if self._ended is None:
-            return
-        message = jobs.message_of(self._ended)
-        await self._services.bus.publish([(self._ended["user_id"], events.encode(message))])
-        if message.type == "job_queued":
-            await self._dispatch()
-
-    async def _dispatch(self) -> None:
-        """Sends the wake-up of a job that went back; if that fails, the sweeper does it."""
-        try:
-            async with self._services.database.transaction() as transaction:
-                wake_up = await jobs.wake_up_of(transaction.driver, self._job.id)
-            if wake_up and await self._services.queue.send([wake_up]):
-                async with self._services.database.transaction() as transaction:
-                    await jobs.mark_dispatched(transaction.driver, [wake_up])
-        except DependencyUnavailable as error:
-            log.warning("job not dispatched; the sweeper will", error=str(error))
 
 
 def _brief(error: BaseException) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from arqueduct.bus import Bus
 from arqueduct.database import Database
+from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder
 from arqueduct.pipeline import Parsers, Registry
 from arqueduct.queue import Queue
@@ -27,8 +27,8 @@ class Services:
     model_id: int
     parsers: Parsers
     registry: Registry
-    bus: Bus
     queue: Queue
+    dispatcher: Dispatcher
     leases: Leases
     reporter: Reporter
     name: str

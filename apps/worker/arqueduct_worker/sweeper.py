@@ -8,10 +8,9 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
-from arqueduct import __version__, events, metrics
+from arqueduct import __version__, metrics
 from arqueduct.bus import AWAY
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.queue import WakeUp
@@ -81,14 +80,11 @@ class Sweeper:
                 return False
             await sweeps.forget_workers(driver, older=10 * self._lease)
             rows = await sweeps.lapsed(driver, max_crashes=self._services.settings.max_crashes)
-        await self._tell(rows)
-        return True
-
-    async def _tell(self, rows: Sequence[asyncpg.Record]) -> None:
         for row in rows:
             metrics.swept.labels(f"lease lapsed: {row['state']}").inc()
             log.warning("lease lapsed", job=str(row["id"]), state=row["state"], attempt=row["fence"])
-        await self._services.bus.publish((row["user_id"], events.encode(jobs.message_of(row))) for row in rows)
+        await self._services.dispatcher.dispatch(rows)
+        return True
 
     async def _send_unsent(self) -> None:
         async with self._services.database.transaction() as transaction:

@@ -76,9 +76,9 @@ class Step:
 
 COLUMNS = """
     id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
-    error, fence, seq, updated_at
+    error, fence, seq, updated_at, dispatch, run_after
 """
-"""What `message_of` reads of a row."""
+"""What `message_of` and `wake_up_of` read of a row."""
 
 _NOTE = """
     INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, error, attempt)
@@ -317,10 +317,9 @@ async def retry(driver: Driver, job_id: UUID) -> asyncpg.Record | None:
     return await driver.fetchrow(_RETRY, job_id)
 
 
-async def wake_up_of(driver: Driver, job_id: UUID) -> WakeUp | None:
+def wake_up_of(row: asyncpg.Record) -> WakeUp:
     """The wake-up that a queued job needs now."""
-    row = await driver.fetchrow("SELECT id, dispatch, run_after FROM jobs WHERE id = $1 AND state = 'queued'", job_id)
-    return WakeUp(row["id"], row["dispatch"], row["run_after"]) if row else None
+    return WakeUp(row["id"], row["dispatch"], row["run_after"])
 
 
 def message_of(row: asyncpg.Record) -> JobMessage:

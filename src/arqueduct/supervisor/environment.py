@@ -9,7 +9,7 @@ from arqueduct.settings import Settings
 from arqueduct.supervisor.folder import DataFolder
 from arqueduct.supervisor.servers import Servers
 
-__all__ = ["of_api", "of_worker"]
+__all__ = ["of_api", "of_worker", "variables_of_servers"]
 
 URLS = ("database_url", "app_database_url", "worker_database_url", "redis_url")
 
@@ -35,7 +35,7 @@ def of_worker(inherited: Mapping[str, str], settings: Settings, folder: DataFold
 
 
 def _common(inherited: Mapping[str, str], folder: DataFolder, servers: Servers) -> dict[str, str]:
-    secret = _variables()
+    secret = variables_of_servers()
     return {name: value for name, value in inherited.items() if name not in secret} | {
         "ARQUEDUCT_DATA_DIR": str(folder.path),
         "ARQUEDUCT_REDIS_URL": servers.redis_url,
@@ -54,8 +54,8 @@ def _address(host: str, port: int) -> dict[str, str]:
     return {"ARQUEDUCT_HOST": host, "ARQUEDUCT_PORT": str(port)}
 
 
-def _variables() -> frozenset[str]:
-    """Every name under which a URL can be given, `…_FILE` included."""
+def variables_of_servers() -> frozenset[str]:
+    """Every name under which the environment can give the URL of a server, `…_FILE` included."""
     names = set()
     for setting in URLS:
         names.add(f"ARQUEDUCT_{setting.upper()}")

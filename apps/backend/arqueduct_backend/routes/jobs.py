@@ -106,10 +106,9 @@ async def retry_job(job_id: UUID, response: Response, services: Services, caller
         if job.document_id is not None and await documents.find(transaction, job.document_id) is None:
             raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
         queued = await jobs.retry(transaction.driver, job_id)
-        wake_up = await jobs.wake_up_of(transaction.driver, job_id)
         answer = await _read_again(transaction, services, job_id)
-    if queued is not None and wake_up is not None:
-        await services.dispatcher.dispatch(caller.tenant_id, [queued], [wake_up])
+    if queued is not None:
+        await services.dispatcher.dispatch([queued], tenant_id=caller.tenant_id)
     response.headers["Location"] = f"/api/v1/jobs/{job_id}"
     response.headers["Retry-After"] = "1"
     return answer

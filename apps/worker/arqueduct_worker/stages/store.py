@@ -9,7 +9,7 @@ import msgspec
 from arqueduct import metrics
 from arqueduct.artifacts import Chunk, read_lines
 from arqueduct.database import Transaction
-from arqueduct.errors import EmbeddingsMissing, LeaseLost
+from arqueduct.errors import DocumentDeleted, EmbeddingsMissing, LeaseLost
 from arqueduct.ids import new_id
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents
@@ -124,4 +124,4 @@ async def _describe(transaction: Transaction, context: StageContext) -> None:
         msgspec.json.encode(facts.get("metadata") or {}).decode(),
     )
     if changed == "UPDATE 0":
-        raise LeaseLost("The document was deleted.")
+        raise DocumentDeleted
