@@ -10,6 +10,7 @@ import pytest
 from arqueduct import lifecycle, metrics
 from arqueduct.errors import ArqueductError, IllegalTransition
 from arqueduct.lifecycle import Action, JobState
+from arqueduct.pipeline import registry
 from arqueduct.settings import Settings
 from arqueduct_backend.live import closing
 from arqueduct_backend.live.closing import Close
@@ -157,3 +158,20 @@ def _metrics() -> Iterator[tuple[str, tuple[str, set[str]]]]:
         kind = "gauge" if described.type == "info" else described.type
         labels = {"version"} if described.type == "info" else set(metric._labelnames)
         yield described.name + suffix, (kind, labels)
+
+
+def test_the_stage_on_the_front_page_is_the_one_of_the_example() -> None:
+    example = (ROOT / "examples/redact-emails/src/arqueduct_redact_emails/__init__.py").read_text()
+    (shown,) = [code for place, _, code in PYTHON if place.startswith("README.md")]
+    for part in shown.split("\n\n\n"):
+        assert part.strip() in example
+
+
+def test_the_events_on_the_front_page_are_in_the_order_of_the_stages() -> None:
+    labels = [stage.label for stage in registry().stages("document.ingest", without=frozenset({"redact"}))]
+    labels.insert(labels.index("chunking"), "redacting")
+    told = re.findall(
+        r"^\| \d+ \| (\w+) \| \**(\w+)\** \| ([\d.]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert [stage for _, stage, _ in told] == ["queued", *labels, "completed"]
+    assert [kind for kind, _, _ in told] == ["job_queued", *["job_progress"] * len(labels), "job_completed"]
