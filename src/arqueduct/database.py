@@ -77,7 +77,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=CONNECT_SECONDS,
-            pool_pre_ping=False,
+            hide_parameters=True,  # errors are logged, and parameters are what users wrote
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS,
@@ -130,7 +130,7 @@ class Database:
 
 def owner_engine(url: str) -> AsyncEngine:
     """As the owner of the tables: for migrations and for the first identity, never for requests or jobs."""
-    return create_async_engine(_asyncpg_url(url), connect_args={"timeout": CONNECT_SECONDS})
+    return create_async_engine(_asyncpg_url(url), hide_parameters=True, connect_args={"timeout": CONNECT_SECONDS})
 
 
 def _asyncpg_url(url: str) -> str:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pwdlib import PasswordHash
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import insert
 
 from arqueduct.database import Transaction, owner_engine
-from arqueduct.errors import NotAuthenticated
+from arqueduct.errors import NotAuthenticated, SetupError
 from arqueduct.ids import new_id
 from arqueduct.models import APIKey, Membership, Tenant, User
 
@@ -56,7 +57,10 @@ async def authenticate(transaction: Transaction, key: str) -> Identity:
 
 
 async def create(url: str, *, tenant: str, email: str) -> NewIdentity:
-    """Makes a tenant with an owner and an API key, as the owner of the tables."""
+    """Makes a tenant with an owner and an API key, as the owner of the tables.
+
+    Raises `SetupError` if a user has this address already, or the tables are not there.
+    """
     new = NewIdentity(
         tenant_id=new_id(),
         user_id=new_id(),
@@ -68,6 +72,10 @@ async def create(url: str, *, tenant: str, email: str) -> NewIdentity:
     try:
         async with engine.begin() as connection:
             await _insert(connection, new, tenant)
+    except IntegrityError as error:
+        raise SetupError(f"There is a user with the address {email} already: choose another.") from error
+    except ProgrammingError as error:
+        raise SetupError("This database has no tables yet: run `arqueduct migrate up`.") from error
     finally:
         await engine.dispose()
     return new

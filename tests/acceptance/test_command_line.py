@@ -128,3 +128,18 @@ def test_a_wrong_key_is_said_clearly(running: Running, documents: Path) -> None:
         refused = arqueduct(*command, *where, check=False)
         assert refused.returncode == 1
         assert refused.stderr.startswith("Error: This API key is not valid.")
+
+
+def test_a_document_that_cannot_be_read_fails_with_advice_and_can_be_retried(running: Running, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.pdf"
+    damaged.write_bytes(b"%PDF-1.7\nThe rest of this file was lost.")
+    where = ("--data-dir", running.data_dir)
+    done = arqueduct("ingest", damaged, *where, check=False)
+    assert done.returncode == 1
+    assert "damaged.pdf: failed: " in done.stdout
+    job = told(arqueduct("jobs", "ls", "--state", "failed", "--limit", "1", "--json", *where))[0]["items"][0]
+    assert job["error"]["message"] in " ".join(arqueduct("jobs", "get", job["id"], *where).stdout.split())
+    assert arqueduct("jobs", "retry", job["id"], *where).stdout == f"{job['id']} is queued.\n"
+    watched = arqueduct("jobs", "watch", job["id"], "--quiet", *where, check=False)
+    assert watched.returncode == 1
+    assert watched.stderr.startswith("damaged.pdf: failed: ")

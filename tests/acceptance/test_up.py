@@ -116,6 +116,22 @@ def test_a_process_that_cannot_start_ends_everything_and_is_quoted(data_dir: Pat
     assert not (data_dir / "runtime.json").exists()
 
 
+def test_without_workers_jobs_wait_and_can_be_cancelled(data_dir: Path, tmp_path: Path) -> None:
+    document = tmp_path / "aqueduct.txt"
+    document.write_text("The Pont du Gard carries water over the river Gardon.")
+    where = ("--data-dir", data_dir)
+    with up(data_dir, "--workers", "0") as running:
+        assert running.runtime()["pids"]["worker"] == []
+        arqueduct("ingest", document, "--no-wait", *where)
+        assert "no live worker" in arqueduct("jobs", "ls", *where).stdout
+        (job,) = told(arqueduct("jobs", "ls", "--json", *where))[0]["items"]
+        assert arqueduct("jobs", "cancel", job["id"], *where).stdout == f"{job['id']} is cancelled.\n"
+        doctor = arqueduct("doctor", *where, check=False)
+        assert doctor.returncode == 1
+        assert "No worker gives a sign of life" in " ".join(doctor.stdout.split())
+    assert "which is the newest" in arqueduct("migrate", "status", *where).stdout  # starts Postgres for the moment
+
+
 def _new_pid(running: Up, role: str, old: int) -> bool:
     pids = running.runtime()["pids"][role]
     return len(pids) == 1 and pids != [old]

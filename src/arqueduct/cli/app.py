@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from arqueduct import __version__
-from arqueduct.cli.commands import bench, demo, doctor, ingest, jobs, migrate, openapi, search, serve, up
+from arqueduct.cli.commands import bench, demo, doctor, ingest, jobs, migrate, openapi, search, serve, tenants, up
 
 __all__ = ["app", "main"]
 
@@ -29,18 +29,24 @@ app.command(rich_help_panel=USE)(ingest.ingest)
 app.command(rich_help_panel=USE)(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
+app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(doctor.doctor)
 app.command(rich_help_panel=CARE)(bench.bench)
 app.command(rich_help_panel=CARE)(openapi.openapi)
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"arqueduct {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

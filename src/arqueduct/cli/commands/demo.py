@@ -1,7 +1,9 @@
 """`arqueduct demo`: the whole way once, on the documents of the repository."""
 
 import asyncio
+import shutil
 import signal
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +24,8 @@ from arqueduct.cli.server import Server, find
 from arqueduct.cli.uploads import carry, find_files
 from arqueduct.cli.views import choose
 from arqueduct.errors import SetupError
+from arqueduct.settings import Settings
+from arqueduct.supervisor.address import choose_port
 from arqueduct.supervisor.folder import DataFolder
 from arqueduct.supervisor.parent import die_with
 
@@ -46,7 +50,17 @@ def demo(
         die_with(die_with_parent, signal.SIGTERM)
     with reporting(json=False):
         effective = settings.load(data_dir=data_dir, port=port)
-        asyncio.run(_until_signal(documents, effective.data_dir, effective.port, stop=stop))
+        asyncio.run(_until_signal(documents, effective.data_dir, _port(effective), stop=stop))
+
+
+def _port(effective: Settings) -> int:
+    """As it was said; else the usual one, or a free one where something else listens there already."""
+    if "port" in effective.model_fields_set:
+        return effective.port
+    try:
+        return choose_port(effective.host, effective.port)
+    except SetupError:
+        return 0
 
 
 async def _until_signal(documents: Path, data_dir: Path, port: int, *, stop: bool) -> None:
@@ -103,6 +117,14 @@ def _access(server: Server, folder: DataFolder) -> Panel:
     rows.add_row("API", Text(server.url, "bold"))
     rows.add_row("API key", Text(server.api_key, "bold"))
     rows.add_row("Reference", f"{server.url}/docs")
-    rows.add_row("Try", Text('arqueduct search "your question"'))
+    rows.add_row("Try", Text(f'{_program()} search "your question"'))
     rows.add_row("Data", str(folder.path))
     return Panel(rows, title="Yours to use", title_align="left", expand=False, padding=(0, 1))
+
+
+def _program() -> str:
+    """As it can be typed here: its name where the shell finds it, else where it lies."""
+    program = Path(sys.executable).with_name("arqueduct")
+    if shutil.which("arqueduct") or not program.exists():
+        return "arqueduct"
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)

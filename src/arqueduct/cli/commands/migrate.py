@@ -2,8 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,8 +9,8 @@ import typer
 from arqueduct import settings
 from arqueduct.cli.options import DataDir, Json, Quiet
 from arqueduct.cli.output import out, print_json, reporting
+from arqueduct.cli.owner import owner_database
 from arqueduct.settings import Settings
-from arqueduct.supervisor.folder import DataFolder
 
 __all__ = ["migrate"]
 
@@ -31,7 +29,7 @@ def up(
     quiet: Quiet = False,
 ) -> None:
     """Apply what is missing, and register the embedding model."""
-    with reporting(json=json), _database(effective := settings.load(data_dir=data_dir)) as url:
+    with reporting(json=json), owner_database(effective := settings.load(data_dir=data_dir)) as url:
         asyncio.run(_up(url, revision, effective))
         _tell(url, json=json, quiet=quiet)
 
@@ -49,7 +47,7 @@ def down(
         if json or not sys.stdin.isatty():
             raise typer.BadParameter("Undoing drops tables with their data: say --yes.")
         typer.confirm("Undoing drops tables with their data. Go on?", abort=True)
-    with reporting(json=json), _database(settings.load(data_dir=data_dir)) as url:
+    with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
         from arqueduct import migrations
 
         asyncio.run(migrations.downgrade(url, revision))
@@ -59,31 +57,10 @@ def down(
 @migrate.command()
 def status(data_dir: DataDir = None, json: Json = False) -> None:
     """Print which revision the database has. Exit status 1 if it is not the newest."""
-    with reporting(json=json), _database(settings.load(data_dir=data_dir)) as url:
+    with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
         is_current = _tell(url, json=json, quiet=False)
     if not is_current:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _database(effective: Settings) -> Iterator[str]:
-    """The database of the settings; else the one that runs in the folder; else it is started for the moment."""
-    folder = DataFolder.at(effective.data_dir)
-    if effective.database_url is not None:
-        yield effective.database_url.get_secret_value()
-    elif (runtime := folder.running()) is not None:
-        yield runtime.database_url
-    else:
-        from arqueduct.embedded import EmbeddedPostgres
-
-        lock = folder.hold()
-        server = EmbeddedPostgres(folder.postgres)
-        try:
-            server.start()
-            yield server.url()
-        finally:
-            server.stop()
-            lock.release()
 
 
 async def _up(url: str, revision: str, effective: Settings) -> None:

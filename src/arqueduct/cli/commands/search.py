@@ -67,7 +67,7 @@ def print_hits(hits: list[dict[str, Any]]) -> None:
         if hit.get("heading"):
             head.append(f"  {hit['heading']}", "dim italic")
         out.print(head, no_wrap=True, overflow="ellipsis")
-        out.print(Padding(_highlighted(hit["highlight"]), (0, 2, 1, INDENT)))
+        out.print(Padding(_highlighted(hit["highlight"]), (0, 2, 1, INDENT), expand=False))
 
 
 def _where(pages: list[int]) -> str:

@@ -1,0 +1,55 @@
+"""`arqueduct tenants`: who owns documents."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from arqueduct import settings
+from arqueduct.cli.options import DataDir, Json
+from arqueduct.cli.output import out, print_json, reporting
+from arqueduct.cli.owner import owner_database
+
+__all__ = ["tenants"]
+
+tenants = typer.Typer(
+    name="tenants",
+    help="Make tenants, in the database of DATABASE_URL, else in the embedded one.",
+    no_args_is_help=True,
+)
+
+
+@tenants.callback()
+def _group() -> None:
+    """Keeps `create` a command of its own while it is the only one."""
+
+
+@tenants.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the tenant.")],
+    email: Annotated[str | None, typer.Option(help="Address of its owner; left out, one is made up.")] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Make a tenant with an owner and an API key. Key and password are shown here and never again."""
+    from arqueduct import identity
+    from arqueduct.ids import new_id
+
+    with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
+        address = email or f"owner-{str(new_id())[-12:]}@localhost"
+        new = asyncio.run(identity.create(url, tenant=name, email=address))
+    shown = {
+        "tenant_id": str(new.tenant_id),
+        "user_id": str(new.user_id),
+        "api_key": new.api_key,
+        "email": new.email,
+        "password": new.password,
+    }
+    if json:
+        print_json(shown)
+        return
+    rows = Table.grid(padding=(0, 2))
+    for label, value in shown.items():
+        rows.add_row(label, value)
+    out.print(rows)
