@@ -88,8 +88,8 @@ ARQUEDUCT = (sys.executable, "-P", "-m", "arqueduct.cli")
 
 
 def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours without servers that somebody set, and quick to stop."""
-    kept = {name: value for name, value in os.environ.items() if name not in variables_of_servers()}
+    """Ours without servers that somebody set and without the narrow screen of pytest-xdist; quick to stop."""
+    kept = {name: value for name, value in os.environ.items() if name not in {*variables_of_servers(), "COLUMNS"}}
     return kept | {"ARQUEDUCT_SHUTDOWN_GRACE": "5", "ARQUEDUCT_EMBEDDER": "local"} | dict(extra or {})
 
 

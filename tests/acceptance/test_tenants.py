@@ -1,16 +1,17 @@
 """A second tenant, made on the command line, and the wall between the two."""
 
+import json
 from uuid import uuid4
 
 import httpx
 
 from tests.acceptance.conftest import Running
-from tests.acceptance.processes import arqueduct, read_json
+from tests.acceptance.processes import arqueduct
 
 
 def test_a_new_tenants_key_opens_its_own_and_nothing_else(running: Running) -> None:
     name = uuid4().hex
-    new = read_json(arqueduct("tenants", "create", name, "--data-dir", running.data_dir, "--json"))
+    new = json.loads(arqueduct("tenants", "create", name, "--data-dir", running.data_dir, "--json").stdout)
     assert {"tenant_id", "user_id", "api_key"} <= set(new)
     with (
         running.client() as mine,

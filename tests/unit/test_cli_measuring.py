@@ -1,3 +1,4 @@
+import io
 import os
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_table_has_every_number() -> None:
         pick_up=Latency(p50=26.9, p95=39.3, count=20),
         api={"GET /jobs": Latency(p50=13.4, p95=35.8, count=99)},
     )
-    console = Console(width=100, record=True, quiet=True)
+    console = Console(width=100, file=io.StringIO(), record=True)
     console.print(table_of(report))
     shown = console.export_text()
     for said in ("1.34 /s", "32.5 /s", "90.0%", "232 MB", "26.9 ms", "35.8 ms", "1 round, the last in 9.7 s, 1 failed"):

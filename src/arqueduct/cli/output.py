@@ -1,5 +1,6 @@
 """What commands print: text for people, JSON lines for programs, and errors that say what to do."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,12 @@ __all__ = ["err", "out", "print_error", "print_json", "reporting"]
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-out = Console(highlight=False, emoji=False)
+PIPE_WIDTH = 120
+"""Columns where nobody says how wide it is: rows of tables stay on one line, for `grep`."""
+
+out = Console(
+    highlight=False, emoji=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+)
 err = Console(stderr=True, highlight=False, emoji=False)
 
 

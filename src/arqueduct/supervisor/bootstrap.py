@@ -2,7 +2,6 @@
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from arqueduct import embedding, identity, migrations
 from arqueduct.database import Role, owner_engine
@@ -58,10 +57,8 @@ async def ensure_identity(url: str, folder: DataFolder, api_url: str, say: Say) 
 
 
 async def _new(url: str, api_url: str) -> Credentials:
-    try:
-        new = await identity.create(url, tenant=TENANT, email=EMAIL)
-    except IntegrityError:  # another folder's `up` has made the user in this database: it gets one more key
-        new = await renew(url, email=EMAIL)
+    """Where another folder's `up` has made the user in this database, that one gets one more key."""
+    new = await renew(url, email=EMAIL) or await identity.create(url, tenant=TENANT, email=EMAIL)
     return _credentials(new, api_url)
 
 

@@ -19,14 +19,20 @@ _FIND = text(
 )
 
 
-async def renew(url: str, *, email: str) -> NewIdentity:
-    """One more API key and a new password, as the owner of the tables. Keys that exist stay valid."""
+async def renew(url: str, *, email: str) -> NewIdentity | None:
+    """One more API key and a new password, as the owner of the tables. Keys that exist stay valid.
+
+    `None` if nobody has this address.
+    """
     engine = owner_engine(url)
     password = secrets.token_urlsafe(18)
     api_key = f"aq_{secrets.token_urlsafe(KEY_BYTES)}"
     try:
         async with engine.begin() as connection:
-            user_id, tenant_id = (await connection.execute(_FIND, {"email": email})).one()
+            found = (await connection.execute(_FIND, {"email": email})).first()
+            if found is None:
+                return None
+            user_id, tenant_id = found
             hashed = PasswordHash.recommended().hash(password)
             await connection.execute(update(User).where(col(User.id) == user_id).values(password_hash=hashed))
             await connection.execute(
