@@ -221,7 +221,7 @@ CREATE TABLE job_events (
     details JSONB DEFAULT '{}'::jsonb NOT NULL,
     error JSONB,
     attempt INTEGER NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     PRIMARY KEY (job_id, seq),
     FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE,
     FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE

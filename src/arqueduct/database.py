@@ -99,17 +99,35 @@ class Database:
         `DependencyUnavailable` if Postgres is away or goes away.
         """
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                connection = await session.connection()
-                await connection.execute(_ENTER, {"role": self.role.value, "tenant": str(tenant_id or "")})
-                raw = await connection.get_raw_connection()
+            async with await self._begin(tenant_id) as session:
+                raw = await (await session.connection()).get_raw_connection()
                 yield Transaction(session=session, driver=cast("Driver", raw.driver_connection))
+                await session.commit()
         except AWAY as error:
             raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
         except DBAPIError as error:
             if error.connection_invalidated or isinstance(_cause(error), AWAY):
                 raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
             raise
+
+    async def _begin(self, tenant_id: UUID | None) -> AsyncSession:
+        """A session whose transaction has its role and tenant.
+
+        Tries twice: after a restart of Postgres the first connection from the pool is dead, and finding that out
+        clears the others.
+        """
+        for is_last in (False, True):
+            session = AsyncSession(self._engine, expire_on_commit=False)
+            try:
+                connection = await session.connection()
+                await connection.execute(_ENTER, {"role": self.role.value, "tenant": str(tenant_id or "")})
+            except BaseException as error:
+                await session.close()
+                if is_last or not isinstance(error, DBAPIError) or not error.connection_invalidated:
+                    raise
+            else:
+                return session
+        raise AssertionError  # the loop returns or raises
 
     async def check(self) -> None:
         """Raises `DependencyUnavailable` unless Postgres answers within a few seconds."""

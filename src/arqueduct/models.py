@@ -305,7 +305,10 @@ class JobEvent(SQLModel, table=True):
     )
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     attempt: int = Field(sa_column=Column(Integer, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
+    created_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    )
 
 
 class Worker(SQLModel, table=True):

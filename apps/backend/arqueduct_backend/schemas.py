@@ -71,6 +71,7 @@ class Job(Answer):
     eta_seconds: int | None
     error: JobError | None
     document_id: UUID | None
+    document_name: str | None
     parent_id: UUID | None
     seq: int
     """Grows with every change; live messages carry the same number."""
@@ -95,6 +96,7 @@ class Job(Answer):
                 "eta_seconds": row.eta_seconds,
                 "error": _error(row.error),
                 "document_id": row.document_id,
+                "document_name": row.document_name,
                 "parent_id": row.parent_id,
                 "seq": row.seq,
                 "created_at": row.created_at,

@@ -134,11 +134,13 @@ _ADVANCE = """
     SELECT id, tenant_id, user_id, kind, document_id, document_name, progress, seq, updated_at FROM moved
 """
 
+# The transaction began before the last progress was written, so its now() would tell the end too early.
 _COMPLETE = moving(
     "job_completed",
     """
     UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = $3, details = $4,
-        eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now()
+        eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = clock_timestamp(),
+        updated_at = clock_timestamp()
     WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested
     """,
 )

@@ -119,12 +119,14 @@ def _table(found: list[Body]) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("%", "Age"):
         table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("Document", no_wrap=True, overflow="ellipsis", max_width=32)
     if any(said):
         table.add_column("What", overflow="fold")
     for job, what in zip(found, said, strict=True):
         old = datetime.now(UTC) - datetime.fromisoformat(job["created_at"])
         state = Text(job["state"], STYLES.get(job["state"], ""))
         cells = [job["id"], job["kind"], state, f"{job['progress']:.0%}".rstrip("%"), age(old.total_seconds())]
+        cells.append(Text(job.get("document_name") or ""))
         table.add_row(*cells, *([what] if any(said) else []))
     return table
 
@@ -141,7 +143,18 @@ def _print_job(job: Body) -> None:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim")
     rows.add_column(overflow="fold")
-    for name in ("id", "kind", "document_id", "state", "stage", "attempt", "created_at", "started_at", "finished_at"):
+    for name in (
+        "id",
+        "kind",
+        "document_id",
+        "document_name",
+        "state",
+        "stage",
+        "attempt",
+        "created_at",
+        "started_at",
+        "finished_at",
+    ):
         if job.get(name) is not None:
             rows.add_row(name, Text(str(job[name]), STYLES.get(str(job[name]), "")))
     if error := job.get("error"):
