@@ -297,7 +297,10 @@ CREATE POLICY all_tenants ON deletions TO arqueduct_worker USING (true);
 -- For `/readyz`, which says whether the schema is the one that the code needs.
 GRANT SELECT ON alembic_version TO arqueduct_app, arqueduct_worker;
 
-GRANT SELECT ON tenants, users, memberships, api_keys, workers, embedding_models TO arqueduct_app;
+GRANT SELECT ON tenants, memberships, workers, embedding_models TO arqueduct_app;
+GRANT SELECT (id, email, created_at) ON users TO arqueduct_app;
+GRANT SELECT (id, tenant_id, user_id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_at)
+    ON api_keys TO arqueduct_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON blobs, documents TO arqueduct_app;
 GRANT SELECT, DELETE ON chunks, embeddings TO arqueduct_app;
 GRANT SELECT, INSERT, UPDATE ON jobs, deletions TO arqueduct_app;
@@ -328,12 +331,14 @@ $$;
 
 -- `@@` is not leakproof, so under row-level security the planner may not use the GIN index for it. This function
 -- runs as the owner and applies the tenant itself.
--- Words are joined by OR and ranked, so that a question in whole sentences finds passages that answer a part of it.
+-- Words are joined by OR and ranked, so that a question in whole sentences finds passages that answer a part of it;
+-- who excludes a word (-word) means every word.
 CREATE FUNCTION search_text(language regconfig, query text, most integer, only_documents uuid[])
 RETURNS TABLE (chunk_id uuid, rank real)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH question AS MATERIALIZED (
-        SELECT nullif(replace(websearch_to_tsquery(language, query)::text, ' & ', ' | '), '')::tsquery AS words
+        SELECT CASE WHEN asked::text LIKE '%!%' THEN asked ELSE replace(asked::text, ' & ', ' | ')::tsquery END AS words
+        FROM websearch_to_tsquery(language, query) asked WHERE numnode(asked) > 0
     )
     SELECT c.id, ts_rank_cd(c.tsv, q.words, 1 | 4) AS rank
     FROM question q

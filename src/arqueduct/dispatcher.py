@@ -72,6 +72,8 @@ class Dispatcher:
                 await jobs.mark_dispatched(transaction.driver, wake_ups)
         except DependencyUnavailable as error:
             log.warning("wake-ups not noted; the sweeper will send them again", error=str(error), jobs=len(wake_ups))
+        except Exception:
+            log.exception("wake-ups not noted; the sweeper will send them again", jobs=len(wake_ups))
 
     async def stop(self, job_ids: Sequence[UUID]) -> None:
         """Tells workers at once to end these jobs; their heartbeats find out anyway."""

@@ -22,7 +22,7 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     """All stages ran and their results are committed. Never left."""
     PARTIALLY_COMPLETED = "partially_completed"
-    """A parent some of whose children failed, as its policy allows. Never left."""
+    """A parent some of whose children failed, as its policy allows. Left only by a user's retry."""
     FAILED = "failed"
     """A permanent error, or failures used up. Left only by a user's retry."""
     CANCELLED = "cancelled"

@@ -23,6 +23,13 @@ job_ends = Counter("arqueduct_jobs_finished_total", "Attempts by how they ended.
 job_wait_seconds = Histogram(
     "arqueduct_job_wait_seconds", "From due to claimed.", ["kind"], buckets=SECONDS, registry=REGISTRY
 )
+job_retries = Counter("arqueduct_job_retries_total", "Failed attempts that are tried again.", registry=REGISTRY)
+lease_expiries = Counter(
+    "arqueduct_lease_expiries_total", "Leases that lapsed because a worker gave no sign of life.", registry=REGISTRY
+)
+embedded_tokens = Counter(
+    "arqueduct_embedding_tokens_total", "Tokens sent to the embedder, four characters each.", registry=REGISTRY
+)
 lease_losses = Counter("arqueduct_lease_losses_total", "Attempts that lost their job.", registry=REGISTRY)
 swept = Counter(
     "arqueduct_swept_jobs_total", "Jobs the sweeper brought back, by reason.", ["reason"], registry=REGISTRY

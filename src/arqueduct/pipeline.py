@@ -164,7 +164,7 @@ class Stage(ABC):
     before: ClassVar[str | None] = None
     """… and the name of the stage it goes before …"""
     after: ClassVar[str | None] = None
-    """… or after."""
+    """… or after; nothing stands after the last one, whose transaction ends the job."""
 
     @abstractmethod
     async def run(self, context: StageContext) -> None:
@@ -206,6 +206,10 @@ class Registry:
             raise SetupError(
                 f"The stage {stage.name} wants to stand next to {neighbour} in {stage.pipeline}, which is not there: "
                 "upgrade or remove its package."
+            )
+        if stage.before is None and neighbour == names[-1]:
+            raise SetupError(
+                f"The stage {stage.name} wants to stand after {neighbour}, which ends the job: let it stand before."
             )
         names.insert(names.index(neighbour) + (0 if stage.before else 1), stage.name)
 

@@ -44,12 +44,8 @@ def overall(span: Span, done: int, total: int) -> float:
     return span.start + (span.end - span.start) * share
 
 
-def eta_seconds(elapsed: float, progress: float, *, since: float = 0.0) -> int | None:
-    """Seconds left at the pace so far; `None` while there is no basis.
-
-    `elapsed` are the seconds that took progress from `since` to `progress`.
-    """
-    gained = progress - since
-    if gained < LEAST_BASIS or elapsed <= 0:
+def eta_seconds(elapsed: float, progress: float) -> int | None:
+    """Seconds left at the pace so far, `elapsed` seconds for `progress`; `None` while there is no basis."""
+    if progress < LEAST_BASIS or elapsed <= 0:
         return None
-    return round(elapsed * (1 - progress) / gained)
+    return round(elapsed * (1 - progress) / progress)

@@ -3,6 +3,7 @@
 import random
 from datetime import timedelta
 
+from arqueduct import storable
 from arqueduct.errors import ArqueductError, TransientError
 
 __all__ = ["backoff", "is_retryable", "problem_of"]
@@ -31,7 +32,7 @@ def problem_of(error: BaseException, stage: str) -> dict[str, object]:
     known = error if isinstance(error, ArqueductError) else ArqueductError()
     return {
         "code": known.code,
-        "message": known.message,
+        "message": storable.text(known.message),
         "stage": stage,
         "retryable": is_retryable(error),
         "advice": known.advice,

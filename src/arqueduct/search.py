@@ -23,7 +23,7 @@ EF_SEARCH = 100
 """Width of the HNSW search; recall@10 above 0.95 on unfiltered vectors of this size."""
 
 MOST_EXACT = 20_000
-"""Within chosen documents up to this many chunks are compared one by one: full recall, in some milliseconds."""
+"""Up to this many chunks are compared one by one, where documents are chosen or the index gave too few."""
 
 START, STOP = "\x02", "\x03"
 """Marks round found words, from Postgres to here; a chunk never has these characters."""
@@ -113,10 +113,10 @@ _NEAREST = """
     LIMIT $2
 """
 
-_NEAREST_OF_DOCUMENTS = """
+_NEAREST_EXACTLY = """
     WITH inside AS MATERIALIZED (
         SELECT c.id, c.text_hash FROM chunks c JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
-        WHERE c.document_id = ANY ($3::uuid[]) LIMIT {most}
+        WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3) LIMIT {most}
     )
     SELECT inside.id FROM inside
     JOIN embeddings e ON e.text_hash = inside.text_hash AND e.model_id = {model_id}
@@ -142,14 +142,17 @@ async def _by_meaning(
     document_ids: Sequence[UUID] | None,
 ) -> list[UUID]:
     names = {"model_id": int(model_id), "dimensions": int(dimensions), "most": MOST_EXACT}
-    if document_ids is not None:
-        rows = await transaction.driver.fetch(_NEAREST_OF_DOCUMENTS.format(**names), vector, wanted, list(document_ids))
-    else:
-        # Row-level security filters after the index: without iterative scans a small tenant would get too few rows.
+    chosen = None if document_ids is None else list(document_ids)
+    rows: list[asyncpg.Record] = []
+    if chosen is None:
+        # The index knows no tenants. Iterative scans go on until enough of this tenant's came by, but not for ever …
         await transaction.driver.execute(
             f"SET LOCAL hnsw.iterative_scan = 'strict_order'; SET LOCAL hnsw.ef_search = {EF_SEARCH}"
         )
         rows = await transaction.driver.fetch(_NEAREST.format(**names), vector, wanted)
+    if len(rows) < wanted:
+        # … so a tenant that is small, or far from what is asked, is looked through one by one.
+        rows = await transaction.driver.fetch(_NEAREST_EXACTLY.format(**names), vector, wanted, chosen)
     return [row["id"] for row in rows]
 
 

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         None,
         description="Login of workers, a member of arqueduct_worker only. Unset: DATABASE_URL with SET LOCAL ROLE.",
     )
-    database_pool_size: int = Field(10, ge=2, description="Connections a process keeps to Postgres.")
+    database_pool_size: int = Field(
+        10, ge=2, description="Connections a process keeps to Postgres; a worker at least four more than its jobs."
+    )
     redis_url: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("ARQUEDUCT_REDIS_URL", "REDIS_URL", "redis_url"),
@@ -157,6 +159,12 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**(_from_files() | values))
+
+    @model_validator(mode="after")
+    def _keep_leases_alive(self) -> Self:
+        if self.heartbeat > self.lease / 3:
+            raise ValueError("heartbeat must be at most a third of lease, or one late beat loses every job")
+        return self
 
     @model_validator(mode="after")
     def _refuse_weakness(self) -> Self:

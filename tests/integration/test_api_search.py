@@ -1,11 +1,22 @@
 """Search over HTTP."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from pgvector import HalfVector
+from pgvector.asyncpg import register_vector
 
+from arqueduct.identity import NewIdentity
+from arqueduct.settings import Settings
+from arqueduct.testing import HashingEmbedder
 from tests.integration.backend import ingest, problem, services_of
 from tests.integration.worker import TestWorker
+
+NewTenant: TypeAlias = Callable[[], Awaitable[NewIdentity]]
 
 WATER = b"The Pont du Gard is an aqueduct. It carried water to Nimes."
 CASTLE = b"A castle has walls & a <moat>. Knights lived in it."
@@ -91,3 +102,34 @@ async def test_an_empty_or_overlong_query_is_refused(api: httpx.AsyncClient, sub
     for query in ("", "   \n", "\0", "x" * 2001, "x" * 10_000):
         with subtests.test(query[:20]):
             problem(await api.post("/api/v1/search", json={"query": query}), 422, "invalid_query")
+
+
+async def test_a_word_can_be_excluded(api: httpx.AsyncClient, documents: dict[str, str]) -> None:
+    answer = await api.post("/api/v1/search", json={"query": "it -knights", "mode": "text"})
+    assert documents["castle.txt"] not in {hit["document_id"] for hit in answer.json()["items"]}
+    answer = await api.post("/api/v1/search", json={"query": "aqueduct -castle", "mode": "text"})
+    assert [hit["document_id"] for hit in answer.json()["items"]] == [documents["water.txt"]]
+
+
+async def test_a_small_tenant_finds_its_own_among_a_crowd_that_is_nearer(
+    api: httpx.AsyncClient, settings: Settings, documents: dict[str, str], new_identity: NewTenant
+) -> None:
+    assert settings.database_url is not None
+    crowd = await new_identity()
+    embedder = HashingEmbedder()
+    owner = await asyncpg.connect(settings.database_url.get_secret_value())
+    await register_vector(owner)
+    await owner.execute(
+        "INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for) "
+        "SELECT $1, m.id, sha256(n::text::bytea), $2, $1 FROM generate_series(1, 400) n, embedding_models m "
+        "WHERE m.name = $3",
+        crowd.tenant_id,
+        HalfVector(await embedder.embed_query("aqueduct")),
+        embedder.model.name,
+    )
+    # As if there were tens of thousands: the index gives up after the first hundred.
+    await owner.execute(f"ALTER DATABASE {settings.redis_prefix} SET hnsw.max_scan_tuples = 1")
+    await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'arqueduct_app'")
+    await owner.close()
+    answer = await api.post("/api/v1/search", json={"query": "aqueduct", "mode": "vector"})
+    assert {hit["document_id"] for hit in answer.json()["items"]} == set(documents.values())

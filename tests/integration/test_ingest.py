@@ -9,7 +9,7 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from arqueduct.database import Database
-from arqueduct.errors import DependencyUnavailable
+from arqueduct.errors import DependencyUnavailable, EmbeddingRejected
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.pipeline import Stage, StageContext
@@ -207,8 +207,8 @@ async def test_deleting_a_running_document_leaves_nothing_behind(
     await slow.began.wait()
     assert job.document_id is not None
     async with app_database.transaction(me.tenant_id) as transaction:
-        await jobs.cancel_of_document(transaction.driver, job.document_id)
         assert await documents.mark_deleted(transaction, job.document_id)
+        await jobs.cancel_of_document(transaction.driver, job.document_id)
     async with app_database.transaction(me.tenant_id) as transaction:
         prefix = await documents.purge(transaction, job.document_id)
     assert prefix is not None
@@ -243,3 +243,107 @@ async def test_two_documents_of_the_same_text_share_their_vectors(
 
 async def _heard_end(worker: TestWorker) -> bool:
     return bool(worker.heard) and worker.heard[-1].type == "job_completed"
+
+
+class Talks(Stage):
+    """Says what Postgres refuses, and fails with it."""
+
+    name = "talk"
+    label = "talking"
+
+    async def run(self, context: StageContext) -> None:
+        context.progress(1, 2, "words", "a\0b")
+        raise EmbeddingRejected("The provider said \0 and nothing else.")
+
+
+async def test_what_postgres_refuses_does_not_keep_a_job_from_its_end(worker: TestWorker, me: NewIdentity) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    await worker.with_stages(Talks()).run(job.id)
+    ended = await row(worker.services.database, job.id)
+    assert (ended["state"], ended["error"]["message"]) == ("failed", "The provider said  and nothing else.")
+
+
+class Completes(Stage):
+    """Stands still inside the transaction that ends the job, its document locked as store does it."""
+
+    name = "complete"
+    label = "completing"
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(self, context: StageContext) -> None:
+        async with context.completion() as transaction:
+            await transaction.driver.execute(
+                "UPDATE documents SET pages = 1 WHERE id = $1", context.subject.document_id
+            )
+            self.inside.set()
+            await self.go_on.wait()
+            context.progress(1, 1, "chunks")
+
+
+async def test_a_deletion_waits_for_a_completion_and_neither_for_ever(
+    worker: TestWorker, me: NewIdentity, app_database: Database
+) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    completes = Completes()
+    running = asyncio.create_task(worker.with_stages(completes).run(job.id))
+    await completes.inside.wait()
+    assert job.document_id is not None
+
+    async def delete() -> None:
+        async with app_database.transaction(me.tenant_id) as transaction:
+            assert await documents.mark_deleted(transaction, job.document_id)
+            await jobs.cancel_of_document(transaction.driver, job.document_id)
+
+    deleting = asyncio.create_task(delete())
+    await until(lambda: _waits_for_a_lock(worker))
+    completes.go_on.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(running, deleting)
+    assert (await row(worker.services.database, job.id))["state"] == "completed"
+
+
+async def test_as_many_jobs_as_a_worker_runs_can_store_at_once(worker: TestWorker, me: NewIdentity) -> None:
+    count = worker.services.settings.worker_concurrency
+    ids = [(await submit(worker, me, f"text {n}".encode(), format=Format.TEXT)).id for n in range(count)]
+    storing = [Completes() for _ in ids]
+    running = [
+        asyncio.create_task(worker.with_stages(stage).run(job_id)) for stage, job_id in zip(storing, ids, strict=True)
+    ]
+    async with asyncio.timeout(10):
+        for stage in storing:
+            await stage.inside.wait()
+        await worker.services.leases.beat()
+        assert worker.services.leases.silent_for < 1
+        for stage in storing:
+            stage.go_on.set()
+        await asyncio.gather(*running)
+    assert {(await row(worker.services.database, job_id))["state"] for job_id in ids} == {"completed"}
+
+
+async def test_an_attempt_that_lost_its_job_to_its_own_process_stops(worker: TestWorker, me: NewIdentity) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    frozen = Slow()
+    first = asyncio.create_task(worker.with_stages(frozen).run(job.id))
+    await frozen.began.wait()
+    async with worker.services.database.transaction() as transaction:
+        await transaction.driver.execute(
+            "UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", job.id
+        )
+        claimed = await jobs.claim(transaction.driver, job.id, 0, "me again", worker.services.settings.lease_time)
+    assert claimed is not None
+    with worker.services.leases.hold(job.id, claimed.fence) as lease:
+        async with asyncio.timeout(5):
+            await first
+        assert lease.stop is None
+    assert (await row(worker.services.database, job.id))["fence"] == 2
+
+
+async def _waits_for_a_lock(worker: TestWorker) -> bool:
+    async with worker.services.database.transaction() as transaction:
+        return bool(
+            await transaction.driver.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple'))"
+            )
+        )

@@ -49,4 +49,3 @@ def test_progress_within_a_stage(done: int, total: int, expected: float) -> None
 def test_time_left_needs_a_basis() -> None:
     assert eta_seconds(1.0, 0.01) is None
     assert eta_seconds(30.0, 0.5) == 30
-    assert eta_seconds(10.0, 0.75, since=0.5) == 10

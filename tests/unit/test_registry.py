@@ -30,12 +30,18 @@ class Paint(Cut):
     after = "glue"
 
 
+class Oil(Cut):
+    name = "oil"
+    label = "oiling"
+
+
 CRAFT = Pipeline(kind="craft", stages=("cut", "glue"))
+FURNITURE = Pipeline(kind="craft", stages=("cut", "glue", "oil"))
 
 
 def test_an_added_stage_stands_where_it_asked_to() -> None:
-    found = Registry([CRAFT], [Cut(), Glue(), Sand(), Paint()])
-    assert [stage.name for stage in found.stages("craft")] == ["cut", "sand", "glue", "paint"]
+    found = Registry([FURNITURE], [Cut(), Glue(), Oil(), Sand(), Paint()])
+    assert [stage.name for stage in found.stages("craft")] == ["cut", "sand", "glue", "paint", "oil"]
 
 
 def test_an_added_stage_can_be_left_out() -> None:
@@ -65,3 +71,8 @@ def test_a_neighbour_that_is_not_there_is_named() -> None:
 
     with pytest.raises(SetupError, match="saw in craft"):
         Registry([CRAFT], [Cut(), Glue(), Lost()])
+
+
+def test_nothing_stands_after_the_stage_that_ends_the_job() -> None:
+    with pytest.raises(SetupError, match="let it stand before"):
+        Registry([CRAFT], [Cut(), Glue(), Paint()])

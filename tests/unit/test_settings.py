@@ -77,5 +77,10 @@ def test_production_refuses_what_is_weak(wrong: dict[str, str], said: str) -> No
     load(environment="development", **wrong)
 
 
+def test_a_heartbeat_that_would_lose_its_leases_is_refused() -> None:
+    with pytest.raises(SetupError, match="at most a third"):
+        load(heartbeat=11, lease=30)
+
+
 def test_production_takes_what_is_strong() -> None:
     load(environment="production", redis_url="redis://:dn83hWJk7s0Q@cache/0", database_url="postgresql://a@db/x")

@@ -13,13 +13,17 @@ __all__ = ["delete"]
 
 log = structlog.get_logger()
 
+LOCK_SECONDS = 1
+"""How long a request waits for somebody who is just storing; after that the sweeper does the rest."""
+
 
 async def delete(services: State, caller: Identity, document_id: UUID) -> None:
     """Raises `NotFound`, and `DependencyUnavailable` as long as nothing was changed."""
     async with services.database.transaction(caller.tenant_id) as transaction:
-        cancelled = await jobs.cancel_of_document(transaction.driver, document_id)
+        # Documents before jobs, as everywhere: a completing attempt holds its document while it still reports.
         if not await documents.mark_deleted(transaction, document_id):
             raise NotFound
+        cancelled = await jobs.cancel_of_document(transaction.driver, document_id)
     await services.dispatcher.announce(cancelled)
     await services.dispatcher.stop([row["id"] for row in cancelled])
     try:
@@ -32,6 +36,6 @@ async def delete(services: State, caller: Identity, document_id: UUID) -> None:
 
 async def _purge(services: State, caller: Identity, document_id: UUID) -> None:
     async with services.database.transaction(caller.tenant_id) as transaction:
-        prefix = await documents.purge(transaction, document_id)
+        prefix = await documents.purge(transaction, document_id, patience=LOCK_SECONDS)
     if prefix is not None:
         await services.storage.delete_prefix(prefix)

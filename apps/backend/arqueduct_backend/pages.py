@@ -1,18 +1,19 @@
 """Lists in pages: the parameters every list takes, and what it answers."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query
 
 from arqueduct_backend.schemas import Page
 
-__all__ = ["Cursor", "Limit", "page_of"]
+__all__ = ["Cursor", "Limit", "Sort", "page_of"]
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]
+Sort = Annotated[Literal["-created_at"], Query(description="The newest first; there is no other order yet.")]
 Cursor = Annotated[str | None, Query(max_length=256, description="`next_cursor` of the page before.")]
 
 

@@ -86,11 +86,16 @@ class Leases:
         """To the next heartbeat, and for its answer; less after one that failed, so as not to outlast the leases."""
         if not self._has_failed:
             return self._interval
+        if not self._held:
+            return self._interval
         return min(self._interval, max(self._patience, LEAST_SHARE * self._interval))
 
     @contextmanager
     def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
+        """An attempt's lease for as long as a `with` lasts. One that this process still runs has lost the job."""
         lease = Lease(job_id=job_id, fence=fence)
+        if predecessor := self._held.get(job_id):
+            predecessor.end(Stop.LOST)
         self._held[job_id] = lease
         self._idle.clear()
         metrics.active_jobs.set(len(self._held))

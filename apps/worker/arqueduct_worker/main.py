@@ -58,6 +58,9 @@ SETTLE_SECONDS = 10
 
 CANCEL_AGAIN_SECONDS = 0.5
 
+SPARE_CONNECTIONS = 4
+"""Each job that is storing holds a connection; heartbeat, progress, ends and sweeps must never wait for one."""
+
 NICE = 5
 """Answering people comes before embedding: on a full machine the API gets the CPU first."""
 
@@ -90,12 +93,14 @@ async def _run(settings: Settings) -> None:
         )
         probes = Probes(host=settings.host, port=settings.worker_metrics_port, is_alive=lambda: _is_alive(services))
         await _announce(settings, await probes.start())
+        sweeper = Sweeper(services)
         background = [
             asyncio.create_task(task)
             for task in (
                 services.leases.run(),
                 services.reporter.run(),
-                Sweeper(services).run(),
+                sweeper.run(),
+                sweeper.beat(),
                 listen(redis, keys, services.leases),
                 _deliveries(worker),
                 lag.watch(),
@@ -122,7 +127,10 @@ async def open_services(
         raise SetupError("A worker needs DATABASE_URL and REDIS_URL; `arqueduct up` starts servers and sets both.")
     async with AsyncExitStack() as stack:
         database = Database(
-            url.get_secret_value(), Role.WORKER, pool_size=settings.database_pool_size, name="arqueduct-worker"
+            url.get_secret_value(),
+            Role.WORKER,
+            pool_size=max(settings.database_pool_size, settings.worker_concurrency + SPARE_CONNECTIONS),
+            name="arqueduct-worker",
         )
         stack.push_async_callback(database.aclose)
         redis = connect(settings.redis_url.get_secret_value(), keys)

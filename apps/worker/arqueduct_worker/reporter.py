@@ -6,6 +6,7 @@ What is published has been written before, so a client that reloads never sees l
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
@@ -21,6 +22,9 @@ __all__ = ["Reporter"]
 
 log = structlog.get_logger()
 
+Attempt: TypeAlias = tuple[UUID, int]
+"""Job and fence: an attempt that lost its job may still talk while its successor runs in the same process."""
+
 RETRY_SECONDS = 1.0
 """Pause after Postgres refused a batch; meanwhile newer states replace older ones."""
 
@@ -33,38 +37,39 @@ class Reporter:
         self._bus = bus
         self._interval = interval
         self._on_lost = on_lost
-        self._pending: dict[UUID, list[Step]] = {}
-        self._written: dict[UUID, float] = {}
-        self._users: dict[UUID, UUID] = {}
+        self._pending: dict[Attempt, list[Step]] = {}
+        self._written: dict[Attempt, float] = {}
+        self._users: dict[Attempt, UUID] = {}
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def open(self, job_id: UUID, user_id: UUID) -> None:
-        """From now on steps of this job are taken, for this user."""
-        self._users[job_id] = user_id
+    def open(self, attempt: Attempt, user_id: UUID) -> None:
+        """From now on steps of this attempt are taken, for this user."""
+        self._users[attempt] = user_id
 
-    def close(self, job_id: UUID) -> None:
-        """What was not written yet is dropped: the job has ended, or belongs to someone else."""
-        self._users.pop(job_id, None)
-        self._pending.pop(job_id, None)
-        self._written.pop(job_id, None)
+    def close(self, attempt: Attempt) -> None:
+        """What was not written yet is dropped: the attempt has ended, or the job belongs to another."""
+        self._users.pop(attempt, None)
+        self._pending.pop(attempt, None)
+        self._written.pop(attempt, None)
 
     def say(self, step: Step) -> None:
         """Takes a step; of those within one stage only the newest is kept."""
-        if step.job_id not in self._users:
+        attempt = step.job_id, step.fence
+        if attempt not in self._users:
             return
-        waiting = self._pending.setdefault(step.job_id, [])
+        waiting = self._pending.setdefault(attempt, [])
         if waiting and not step.is_new_stage and not waiting[-1].is_new_stage:
             waiting[-1] = step
         else:
             waiting.append(step)
         self._wake.set()
 
-    async def flush(self, job_id: UUID) -> None:
-        """Returns when everything said of this job so far is written and published."""
+    async def flush(self, attempt: Attempt) -> None:
+        """Returns when everything this attempt said so far is written and published."""
         async with self._writing:
-            if job_id in self._pending:
-                await self._write([job_id])
+            if attempt in self._pending:
+                await self._write([attempt])
 
     async def run(self) -> None:
         """Writes what is due, for as long as the process lives."""
@@ -79,19 +84,22 @@ class Reporter:
                 log.warning("progress not written", error=str(error), jobs=len(self._pending))
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
+            except Exception:  # one job's nonsense must not silence all others; its batch is dropped
+                log.exception("progress refused")
+                self._wake.set()
             if self._pending:
                 asyncio.get_running_loop().call_later(self._interval / 2, self._wake.set)
 
-    def _due(self) -> list[UUID]:
+    def _due(self) -> list[Attempt]:
         now = time.monotonic()
         return [
-            job_id
-            for job_id, steps in self._pending.items()
-            if steps[0].is_new_stage or now - self._written.get(job_id, 0.0) >= self._interval
+            attempt
+            for attempt, steps in self._pending.items()
+            if steps[0].is_new_stage or now - self._written.get(attempt, 0.0) >= self._interval
         ]
 
-    async def _write(self, due: Iterable[UUID]) -> None:
-        taken = {job_id: self._pending.pop(job_id) for job_id in due}
+    async def _write(self, due: Iterable[Attempt]) -> None:
+        taken = {attempt: self._pending.pop(attempt) for attempt in due}
         steps = [step for waiting in taken.values() for step in waiting]
         try:
             async with self._database.transaction() as transaction:
@@ -102,17 +110,17 @@ class Reporter:
         now = time.monotonic()
         told = []
         for step, message in zip(steps, messages, strict=True):
-            user_id = self._users.get(step.job_id)
+            user_id = self._users.get((step.job_id, step.fence))
             if message is None:
                 self._on_lost(step.job_id, step.fence)
             elif user_id is not None:
-                self._written[step.job_id] = now
+                self._written[step.job_id, step.fence] = now
                 told.append((user_id, events.encode(message)))
         await self._bus.publish(told)
 
-    def _put_back(self, taken: dict[UUID, list[Step]]) -> None:
-        for job_id, steps in taken.items():
-            if job_id in self._users:
-                newer = self._pending.get(job_id, [])
+    def _put_back(self, taken: dict[Attempt, list[Step]]) -> None:
+        for attempt, steps in taken.items():
+            if attempt in self._users:
+                newer = self._pending.get(attempt, [])
                 stages = [step for step in steps if step.is_new_stage]
-                self._pending[job_id] = [*(stages if newer else steps), *newer]
+                self._pending[attempt] = [*(stages if newer else steps), *newer]

@@ -17,8 +17,9 @@ from structlog.contextvars import bound_contextvars
 
 from arqueduct import metrics, retry
 from arqueduct.database import Transaction
-from arqueduct.errors import DependencyUnavailable, DocumentDeleted, LeaseLost, PermanentError
+from arqueduct.errors import ArqueductError, DependencyUnavailable, DocumentDeleted, LeaseLost, PermanentError
 from arqueduct.formats import Format
+from arqueduct.lifecycle import JobState
 from arqueduct.pipeline import Stage, StageContext, Subject
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.jobs import Claimed
@@ -51,14 +52,14 @@ class Runner:
             log.debug("stale wake-up", job=str(job_id), dispatch=dispatch)
             return
         ids = {"job": str(claimed.id), "document": str(claimed.document_id), "attempt": claimed.fence}
-        services.reporter.open(claimed.id, claimed.user_id)
+        services.reporter.open((claimed.id, claimed.fence), claimed.user_id)
         try:
             with bound_contextvars(**ids), services.leases.hold(claimed.id, claimed.fence) as lease:
                 log.info("job claimed", kind=claimed.kind, waited=round(claimed.waited, 3))
                 metrics.job_wait_seconds.labels(claimed.kind).observe(claimed.waited)
                 await Attempt(services, claimed, lease).run()
         finally:
-            services.reporter.close(claimed.id)
+            services.reporter.close((claimed.id, claimed.fence))
 
 
 class Attempt:
@@ -155,7 +156,7 @@ class Attempt:
         job, services = self._job, self._services
         async with services.database.transaction(job.tenant_id) as transaction:
             yield transaction
-            await services.reporter.flush(job.id)
+            await services.reporter.flush((job.id, job.fence))
             ended = await jobs.complete(transaction.driver, job.id, job.fence)
             if ended is None:
                 raise LeaseLost
@@ -164,7 +165,7 @@ class Attempt:
     async def _settle(self, work: "asyncio.Task[None]") -> None:
         """Records and tells the end of the attempt, whichever it was."""
         error = None if work.cancelled() else work.exception()
-        if self._ended is not None and (error is None or work.cancelled()):
+        if self._ended is not None:  # whatever came after the commit
             end = "completed"
         elif self._lease.stop is Stop.LOST:
             end = "lost"
@@ -172,6 +173,8 @@ class Attempt:
             end = await self._record(error)
         if end == "lost":
             metrics.lease_losses.inc()
+        elif end == "retried":
+            metrics.job_retries.inc()
         metrics.job_ends.labels(self._job.kind, end).inc()
         log.info("attempt ended", end=end, took=round(time.monotonic() - self._started, 3))
         if self._ended is not None:
@@ -182,34 +185,43 @@ class Attempt:
         deadline = time.monotonic() + self._services.settings.lease
         while time.monotonic() < deadline:
             try:
-                await self._services.reporter.flush(self._job.id)
+                await self._services.reporter.flush((self._job.id, self._job.fence))
                 async with self._services.database.transaction() as transaction:
-                    end, self._ended = await self._write_end(transaction, error)
-                return end
+                    self._ended = await self._write_end(transaction, error)
+                return _name_of_end(self._ended, error)
             except DependencyUnavailable as away:
                 log.warning("end not recorded yet", error=str(away))
-                await asyncio.sleep(RECORD_SECONDS)
+            except Exception:  # what the error says cannot be written down: the job must end all the same
+                log.exception("end not recordable")
+                error = ArqueductError()
+            await asyncio.sleep(RECORD_SECONDS)
         return "unrecorded"
 
-    async def _write_end(
-        self, transaction: Transaction, error: BaseException | None
-    ) -> tuple[str, asyncpg.Record | None]:
+    async def _write_end(self, transaction: Transaction, error: BaseException | None) -> asyncpg.Record | None:
         job, driver = self._job, transaction.driver
         if self._lease.stop is Stop.CANCEL or isinstance(error, LeaseLost):
             # A completion is refused also when a cancel came just before it.
-            row = await jobs.cancel_running(driver, job.id, job.fence)
-            return "lost" if row is None else "cancelled", row
+            return await jobs.cancel_running(driver, job.id, job.fence)
         if error is None:
             row = await jobs.release(driver, job.id, job.fence, message="handed back by a stopping worker")
-            return "handed back", row or await jobs.cancel_running(driver, job.id, job.fence)
+            return row or await jobs.cancel_running(driver, job.id, job.fence)
         problem = retry.problem_of(error, self._tracker.stage if self._tracker else "queued")
         if retry.is_retryable(error) and job.failures + 1 < job.max_failures:
             delay = retry.backoff(job.failures + 1, retry_after=getattr(error, "retry_after", None))
             log.warning("attempt failed, will retry", **_brief(error), delay=round(delay.total_seconds(), 1))
             row = await jobs.release(driver, job.id, job.fence, delay=delay, error=problem, message=_waiting(delay))
-            return "retried", row or await jobs.cancel_running(driver, job.id, job.fence)
+            return row or await jobs.cancel_running(driver, job.id, job.fence)
         log.warning("job failed", **_brief(error), exc_info=None if isinstance(error, PermanentError) else error)
-        return "failed", await jobs.fail(driver, job.id, job.fence, problem)
+        return await jobs.fail(driver, job.id, job.fence, problem)
+
+
+def _name_of_end(row: asyncpg.Record | None, error: BaseException | None) -> str:
+    """What became of an attempt, by the row that its end left."""
+    if row is None:
+        return "lost"
+    if row["state"] == JobState.QUEUED:
+        return "retried" if error else "handed back"
+    return str(row["state"])
 
 
 def _brief(error: BaseException) -> dict[str, str]:

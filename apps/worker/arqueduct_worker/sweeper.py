@@ -7,7 +7,9 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
+import asyncpg
 import structlog
 
 from arqueduct import __version__, metrics
@@ -35,6 +37,17 @@ class Sweeper:
         self._sweep = timedelta(seconds=settings.sweep)
         self._redispatch = timedelta(seconds=settings.redispatch)
 
+    async def beat(self) -> None:
+        """Gives signs of life for as long as the process lives; a sweep that takes long must not silence them."""
+        while True:
+            try:
+                await self._sign_of_life()
+            except DependencyUnavailable as error:
+                log.warning("no sign of life given", error=str(error))
+            except Exception:
+                log.exception("no sign of life given")
+            await asyncio.sleep(self._services.settings.heartbeat)
+
     async def run(self) -> None:
         """Sweeps for as long as the process lives."""
         while True:
@@ -48,7 +61,6 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """One look at everything."""
-        await self._sign_of_life()
         if not await self._recover_lapsed():
             return
         await self._send_unsent()
@@ -81,6 +93,7 @@ class Sweeper:
             await sweeps.forget_workers(driver, older=10 * self._lease)
             rows = await sweeps.lapsed(driver, max_crashes=self._services.settings.max_crashes)
         for row in rows:
+            metrics.lease_expiries.inc()
             metrics.swept.labels(f"lease lapsed: {row['state']}").inc()
             log.warning("lease lapsed", job=str(row["id"]), state=row["state"], attempt=row["fence"])
         await self._services.dispatcher.dispatch(rows)
@@ -94,11 +107,11 @@ class Sweeper:
     async def _resend_lost(self) -> None:
         """Wake-ups that Redis no longer has, or that a worker locked and then died before its claim."""
         async with self._services.database.transaction() as transaction:
-            waiting = await sweeps.unfollowed(transaction.driver, older=self._redispatch)
-        lost = await self._services.queue.lost(waiting)
-        if not lost:
-            return
+            unfollowed = await sweeps.unfollowed(transaction.driver, older=self._redispatch)
+        lost = await self._services.queue.lost(unfollowed)
         async with self._services.database.transaction() as transaction:
+            # Those that wait their turn are not looked at again for a while, so that a long queue hides nothing.
+            await jobs.mark_dispatched(transaction.driver, [found for found in unfollowed if found not in lost])
             successors = await sweeps.redispatch(transaction.driver, lost)
         await self._send(successors, "wake-up lost")
 
@@ -116,9 +129,16 @@ class Sweeper:
         async with services.database.transaction() as transaction:
             due = await sweeps.due_deletions(transaction.driver, older=2 * self._lease)
         for row in due:
-            async with services.database.transaction(row["tenant_id"]) as transaction:
-                prefix = await documents.purge(transaction, row["document_id"])
-            if prefix:
-                await services.storage.delete_prefix(prefix)
-            async with services.database.transaction(row["tenant_id"]) as transaction:
-                await sweeps.forget_deletion(transaction.driver, row["document_id"])
+            try:
+                await self._finish_deletion(row["tenant_id"], row["document_id"])
+            except (DependencyUnavailable, asyncpg.LockNotAvailableError) as error:
+                log.warning("deletion not finished yet", document=str(row["document_id"]), error=str(error))
+
+    async def _finish_deletion(self, tenant_id: UUID, document_id: UUID) -> None:
+        services = self._services
+        async with services.database.transaction(tenant_id) as transaction:
+            prefix = await documents.purge(transaction, document_id)
+        if prefix:
+            await services.storage.delete_prefix(prefix)
+        async with services.database.transaction(tenant_id) as transaction:
+            await sweeps.forget_deletion(transaction.driver, document_id)

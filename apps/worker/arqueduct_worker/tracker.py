@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from arqueduct import storable
 from arqueduct.pipeline import Stage
 from arqueduct.progress import Span, eta_seconds, overall, spans
 from arqueduct.repositories.jobs import Claimed, Step
@@ -48,7 +49,7 @@ class Tracker:
                 fence=self._job.fence,
                 stage=self.stage,
                 progress=self._reached,
-                message=message,
+                message=None if message is None else storable.text(message),
                 details={"done": done, "total": total, "unit": unit} if unit else {},
                 eta_seconds=eta_seconds(time.monotonic() - self._began, now),
                 is_new_stage=is_new_stage,

@@ -12,8 +12,8 @@ from arqueduct.storage.layout import blob_prefix
 
 __all__ = ["Listed", "add_blob", "drop_vectors", "find", "lock_chunks", "mark_deleted", "page", "purge"]
 
-DELETION_LOCK_SECONDS = 10
-"""How long a deletion waits for a worker that is just storing this document; then the sweeper does it."""
+LOCK_SECONDS = 10
+"""How long a deletion waits for a worker that is just storing; a large document takes some seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +75,15 @@ async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:
     return True
 
 
-async def purge(transaction: Transaction, document_id: UUID) -> str | None:
+async def purge(transaction: Transaction, document_id: UUID, *, patience: int = LOCK_SECONDS) -> str | None:
     """Removes the rows of a deleted document; returns the storage prefix to delete after the commit, if any.
 
     Idempotent: what an earlier call removed is not missed. Vectors go unless another document has the same text,
-    the blob goes unless another document has the same bytes.
+    the blob goes unless another document has the same bytes. Raises `asyncpg.LockNotAvailableError` after
+    `patience` seconds of waiting for somebody who is storing.
     """
     driver = transaction.driver
-    await driver.execute(f"SET LOCAL lock_timeout = '{DELETION_LOCK_SECONDS}s'")
+    await driver.execute(f"SET LOCAL lock_timeout = '{patience}s'")
     await lock_chunks(transaction, document_id, replaces=True)
     document = await driver.fetchrow("SELECT tenant_id, blob_id FROM documents WHERE id = $1", document_id)
     hashes = await driver.fetch("DELETE FROM chunks WHERE document_id = $1 RETURNING text_hash", document_id)

@@ -10,9 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
-from arqueduct import events
+from arqueduct import events, storable
 from arqueduct.database import Driver
 from arqueduct.events import JobMessage
 from arqueduct.lifecycle import JobState
@@ -128,10 +127,10 @@ _ADVANCE = """
         INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, attempt)
         SELECT m.id, m.seq - m.steps + e.step, m.tenant_id, 'job_progress', 'running', e.stage,
             least(e.progress, m.progress), e.message, e.details::jsonb, m.fence
-        FROM moved m JOIN unnest($9::uuid[], $10::int[], $11::text[], $12::real[], $13::text[], $14::text[])
-            AS e(id, step, stage, progress, message, details) ON e.id = m.id
+        FROM moved m JOIN unnest($9::uuid[], $10::int[], $11::int[], $12::text[], $13::real[], $14::text[], $15::text[])
+            AS e(id, fence, step, stage, progress, message, details) ON e.id = m.id AND e.fence = m.fence
     )
-    SELECT id, tenant_id, user_id, kind, document_id, document_name, progress, seq, updated_at FROM moved
+    SELECT id, tenant_id, user_id, kind, document_id, document_name, progress, fence, seq, updated_at FROM moved
 """
 
 # The transaction began before the last progress was written, so its now() would tell the end too early.
@@ -238,34 +237,35 @@ async def advance(driver: Driver, steps: Sequence[Step]) -> list[JobMessage | No
     Of a job's steps the last goes into the row and each new stage into the history. Returns the message of every
     step in order; `None` where the attempt no longer owns its job.
     """
-    last: dict[UUID, Step] = {step.job_id: step for step in steps}
-    position: dict[UUID, int] = dict.fromkeys(last, 0)
+    last = {(step.job_id, step.fence): step for step in steps}
+    position = dict.fromkeys(last, 0)
     numbered: list[tuple[Step, int]] = []
     for step in steps:
-        position[step.job_id] += 1
-        numbered.append((step, position[step.job_id]))
+        position[step.job_id, step.fence] += 1
+        numbered.append((step, position[step.job_id, step.fence]))
     stages = [(step, number) for step, number in numbered if step.is_new_stage]
     rows = await driver.fetch(
         _ADVANCE,
-        list(last),
-        [step.fence for step in last.values()],
-        [position[job_id] for job_id in last],
+        [job_id for job_id, _ in last],
+        [fence for _, fence in last],
+        [position[attempt] for attempt in last],
         [step.stage for step in last.values()],
         [step.progress for step in last.values()],
         [step.message for step in last.values()],
-        [_json(step.details) for step in last.values()],
+        [storable.json(step.details) for step in last.values()],
         [step.eta_seconds for step in last.values()],
         [step.job_id for step, _ in stages],
+        [step.fence for step, _ in stages],
         [number for _, number in stages],
         [step.stage for step, _ in stages],
         [step.progress for step, _ in stages],
         [step.message for step, _ in stages],
-        [_json(step.details) for step, _ in stages],
+        [storable.json(step.details) for step, _ in stages],
     )
-    owned = {row["id"]: row for row in rows}
+    owned = {(row["id"], row["fence"]): row for row in rows}
     return [
-        _step_message(row, step, row["seq"] - position[step.job_id] + number)
-        if (row := owned.get(step.job_id))
+        _step_message(row, step, row["seq"] - position[step.job_id, step.fence] + number)
+        if (row := owned.get((step.job_id, step.fence)))
         else None
         for step, number in numbered
     ]
@@ -275,11 +275,11 @@ async def complete(
     driver: Driver, job_id: UUID, fence: int, *, message: str | None = None, details: dict[str, Any] | None = None
 ) -> asyncpg.Record | None:
     """The end of a job, in the transaction of its results. None: the lease is lost, roll back."""
-    return await driver.fetchrow(_COMPLETE, job_id, fence, message, _json(details or {}))
+    return await driver.fetchrow(_COMPLETE, job_id, fence, message, storable.json(details or {}))
 
 
 async def fail(driver: Driver, job_id: UUID, fence: int, error: dict[str, Any]) -> asyncpg.Record | None:
-    return await driver.fetchrow(_FAIL, job_id, fence, _json(error))
+    return await driver.fetchrow(_FAIL, job_id, fence, storable.json(error))
 
 
 async def release(
@@ -292,7 +292,7 @@ async def release(
     message: str | None = None,
 ) -> asyncpg.Record | None:
     """Puts a running job back into the queue; with an error it counts as a failure, without one it does not."""
-    failed = None if error is None else _json(error)
+    failed = None if error is None else storable.json(error)
     return await driver.fetchrow(_RELEASE, job_id, fence, delay, int(error is not None), failed, message)
 
 
@@ -368,8 +368,3 @@ def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
         seq=seq,
         timestamp=row["updated_at"],
     )
-
-
-def _json(value: dict[str, Any]) -> str:
-    """jsonb goes out as text, and comes back as a dict: so SQLAlchemy has set up the connection."""
-    return msgspec.json.encode(value).decode()

@@ -88,6 +88,7 @@ async def cancel_job(job_id: UUID, response: Response, services: Services, calle
         answer = await _read_again(transaction, services, job_id)
     if ended is None:
         response.status_code = 202
+        response.headers["Location"] = f"/api/v1/jobs/{job_id}"
         response.headers["Retry-After"] = "1"
         await services.dispatcher.stop([job_id])
     else:

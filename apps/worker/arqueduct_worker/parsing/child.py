@@ -48,7 +48,7 @@ def main() -> None:
     requests, answers = _private_streams()
     _warm_up()
     while (body := receive(requests)) is not None:
-        answer = _serve(decode_request(body), _Reporter(answers))
+        answer = serve(decode_request(body), _Reporter(answers))
         answers.write(frame(answer))
         answers.flush()
 
@@ -105,7 +105,8 @@ class _Reporter:
             self._answers.flush()
 
 
-def _serve(request: Request, tell: Tell) -> Message:
+def serve(request: Request, tell: Tell) -> Message:
+    """Answers one request; whatever the file does to its parser, the answer is `Done` or a typed `Failed`."""
     try:
         return _extract(request, tell) if isinstance(request, Extract) else _chunk(request, tell)
     except ArqueductError as error:

@@ -28,6 +28,10 @@ _KEEP = """
 """
 
 
+CHARACTERS_A_TOKEN = 4
+"""The usual estimate for English; providers bill what they count themselves."""
+
+
 class Embed(Stage):
     """Counts chunks."""
 
@@ -78,6 +82,7 @@ async def _embed(context: StageContext, texts: Sequence[str]) -> int:
         vectors = await context.embedder.embed([wanted[key] for key in missing])
         metrics.embedding_seconds.observe(time.monotonic() - began)
         metrics.embedded_texts.labels("bought").inc(len(missing))
+        metrics.embedded_tokens.inc(sum(len(wanted[key]) for key in missing) / CHARACTERS_A_TOKEN)
         await _keep(context, missing, vectors)
     return len(texts)
 

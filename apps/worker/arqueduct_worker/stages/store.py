@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-import msgspec
-
-from arqueduct import metrics
+from arqueduct import metrics, storable
 from arqueduct.artifacts import Chunk, read_lines
 from arqueduct.database import Transaction
 from arqueduct.errors import DocumentDeleted, EmbeddingsMissing, LeaseLost
@@ -120,8 +118,8 @@ async def _describe(transaction: Transaction, context: StageContext) -> None:
         facts["characters"],
         facts["chunks"],
         context.text_recipe,
-        facts.get("title"),
-        msgspec.json.encode(facts.get("metadata") or {}).decode(),
+        None if facts.get("title") is None else storable.text(facts["title"]),
+        storable.json(facts.get("metadata") or {}),
     )
     if changed == "UPDATE 0":
         raise DocumentDeleted
