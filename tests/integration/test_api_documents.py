@@ -222,3 +222,10 @@ async def test_a_queued_job_says_what_it_waits_for(api: httpx.AsyncClient, api_w
     assert (await upload(api))["job"]["waiting_for"] == "no live worker"
     await beat(api_worker)
     assert (await upload(api))["job"]["waiting_for"] == "a free worker"
+
+
+async def test_an_order_that_lists_do_not_have_is_refused(api: httpx.AsyncClient) -> None:
+    for path in ("documents", "jobs"):
+        assert (await api.get(f"/api/v1/{path}", params={"sort": "-created_at"})).status_code == 200
+        refused = await api.get(f"/api/v1/{path}", params={"sort": "name"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")

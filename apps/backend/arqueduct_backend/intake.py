@@ -1,6 +1,7 @@
 """Taking a document in: its bytes to the storage, its rows in one transaction, then the wake-up."""
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from arqueduct import metrics, models
 from arqueduct.database import Transaction
@@ -43,8 +44,9 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
     if kept.id != blob.id:
         await _discard(services, blob)
     await services.dispatcher.dispatch(created, tenant_id=caller.tenant_id)
+    bind_contextvars(document=str(document.id), job=str(job.id))
     metrics.uploads.inc(upload.size)
-    log.info("document accepted", document=str(document.id), job=str(job.id), format=format, size=upload.size)
+    log.info("document accepted", format=format, size=upload.size)
     return Accepted(document=Document.of(Listed(document=document, job=job)), job=Job.of(job, workforce))
 
 

@@ -1,6 +1,7 @@
 """The order of it all: servers, schema, children, and the same backwards at the end."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -143,18 +144,19 @@ class Supervisor:
         if not self._is_told:
             return
         self._announcements.look(self._pids()["worker"])
-        records.write(
-            self._folder.runtime,
-            Runtime(
-                url=self._url,
-                database_url=self._servers.database_url,
-                redis_url=self._servers.redis_url,
-                pids=self._pids(),
-                metrics_urls=[f"{self._url}/metrics", *self._announcements.urls],
-                version=__version__,
-                started_at=self._started_at,
-            ),
-        )
+        with contextlib.suppress(OSError):  # a full disk must not end what runs; the next change writes again
+            records.write(
+                self._folder.runtime,
+                Runtime(
+                    url=self._url,
+                    database_url=self._servers.database_url,
+                    redis_url=self._servers.redis_url,
+                    pids=self._pids(),
+                    metrics_urls=[f"{self._url}/metrics", *self._announcements.urls],
+                    version=__version__,
+                    started_at=self._started_at,
+                ),
+            )
 
     def _pids(self) -> dict[str, list[int]]:
         pids: dict[str, list[int]] = {"up": [os.getpid()], **self._servers.pids(), "api": [], "worker": []}

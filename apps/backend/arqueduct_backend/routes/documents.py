@@ -24,7 +24,7 @@ from arqueduct_backend import content, cursors, schemas
 from arqueduct_backend.deletion import delete
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.intake import take_in
-from arqueduct_backend.pages import Cursor, Limit, page_of
+from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.uploads import received
 
@@ -74,7 +74,10 @@ async def create_document(request: Request, response: Response, services: Servic
 
 @router.get("", response_model=schemas.Page[schemas.Document], responses=answers(InvalidCursor))
 async def list_documents(
-    transaction: TenantTransaction, limit: Limit = 50, cursor: Cursor = None
+    transaction: TenantTransaction,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Document]:
     """The newest first."""
     before = cursors.id_of("documents", cursor)

@@ -19,7 +19,7 @@ from arqueduct.models import Job
 from arqueduct.repositories import documents, jobs, lists
 from arqueduct_backend import cursors, schemas
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
-from arqueduct_backend.pages import Cursor, Limit, page_of
+from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.workforce import workforce_of
 
@@ -43,6 +43,7 @@ async def list_jobs(
     document_id: UUID | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
+    sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Job]:
     """The newest first."""
     before = cursors.id_of("jobs", cursor)
