@@ -1,5 +1,6 @@
 """Documents over HTTP: in, listed, read, deleted."""
 
+import base64
 import hashlib
 from uuid import UUID, uuid4
 
@@ -229,3 +230,12 @@ async def test_an_order_that_lists_do_not_have_is_refused(api: httpx.AsyncClient
         assert (await api.get(f"/api/v1/{path}", params={"sort": "-created_at"})).status_code == 200
         refused = await api.get(f"/api/v1/{path}", params={"sort": "name"})
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_cursor_far_behind_the_last_passage_is_an_empty_page(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    document = await ingest(api, api_worker, MARKDOWN, "water.md")
+    cursor = base64.urlsafe_b64encode(f"chunks:{2**31}".encode()).decode().rstrip("=")
+    answer = await api.get(f"/api/v1/documents/{document['id']}/chunks", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None})

@@ -171,6 +171,7 @@ async def test_cancelling_a_running_job_stops_it(worker: TestWorker, me: NewIden
         assert await jobs.cancel(transaction.driver, job.id) is None
     await running
     assert (await row(worker.services.database, job.id))["state"] == "cancelled"
+    assert list(worker.services.folder.iterdir()) == []
 
 
 async def test_a_stopping_worker_hands_its_job_back(worker: TestWorker, me: NewIdentity) -> None:

@@ -4,6 +4,7 @@ The steps are those of docs/job-lifecycle.md; no stage contains a line of this.
 """
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -84,23 +85,22 @@ class Attempt:
         except asyncio.CancelledError:
             self._lease.end(Stop.SHUTDOWN)
             await asyncio.wait({work})
+        # Not inside the task: a cancel would take a call that waits for a thread with it, and the folder would stay.
+        await asyncio.to_thread(shutil.rmtree, self._folder, True)
         await self._settle(work)
 
     async def _work(self) -> None:
         job, services = self._job, self._services
-        try:
-            stages = services.registry.stages(job.kind, without=services.settings.disabled_stages)
-            await asyncio.to_thread(self._folder.mkdir, parents=True)
-            self._tracker = Tracker(job, stages, services.reporter)
-            context = await self._context(self._tracker)
-            for stage in stages:
-                self._tracker.begin(stage)
-                await self._run_stage(stage, context)
-            if self._ended is None:
-                async with context.completion():
-                    pass
-        finally:
-            await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        stages = services.registry.stages(job.kind, without=services.settings.disabled_stages)
+        os.makedirs(self._folder)  # noqa: PTH103  # one call; in a thread it could outlive a cancel
+        self._tracker = Tracker(job, stages, services.reporter)
+        context = await self._context(self._tracker)
+        for stage in stages:
+            self._tracker.begin(stage)
+            await self._run_stage(stage, context)
+        if self._ended is None:
+            async with context.completion():
+                pass
 
     async def _run_stage(self, stage: Stage, context: StageContext) -> None:
         began = time.monotonic()

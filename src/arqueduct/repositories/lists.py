@@ -70,7 +70,7 @@ async def chunks_page(
     """In the order of the text, from the one after the ordinal `after`."""
     return await transaction.driver.fetch(
         "SELECT id, ordinal, text, first_page, last_page, start_offset, end_offset, tokens, heading FROM chunks "
-        "WHERE document_id = $1 AND ordinal > $2 ORDER BY ordinal LIMIT $3",
+        "WHERE document_id = $1 AND ordinal > $2::bigint ORDER BY ordinal LIMIT $3",
         document_id,
         -1 if after is None else after,
         limit,

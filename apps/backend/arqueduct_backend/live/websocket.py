@@ -63,8 +63,10 @@ async def _converse(websocket: WebSocket, bridge: Bridge, client: Client) -> Clo
             async with client.limit, aclosing(messages):
                 async for message in messages:
                     client.sending()
-                    await websocket.send_text(message.text)
-                    client.sent()
+                    try:
+                        await websocket.send_text(message.text)
+                    finally:
+                        client.sent()
         except TimeoutError:
             pass  # `client.close` says why
         except (WebSocketDisconnect, RuntimeError):  # Starlette raises the latter once a close was seen
