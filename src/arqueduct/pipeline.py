@@ -94,6 +94,8 @@ class StageContext:
     """Use `completion`."""
     recipe: list[str] = field(default_factory=list)
     """What made the text as it is now: extractor and options, then each stage that rewrote it."""
+    kept_recipe: str | None = None
+    """The `text_recipe` under which the text was last put beside its blob, or taken from there."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What stages found out about the document: pages, characters, title, …"""
 

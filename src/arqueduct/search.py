@@ -26,7 +26,7 @@ MOST_EXACT = 20_000
 """Up to this many chunks are compared one by one, where documents are chosen or the index gave too few."""
 
 START, STOP = "\x02", "\x03"
-"""Marks round found words, from Postgres to here; a chunk never has these characters."""
+"""Marks round found words, from Postgres to here: a text that has them itself gets an odd mark and nothing worse."""
 
 
 class Mode(StrEnum):

@@ -27,6 +27,7 @@ async def fetch(context: StageContext) -> None:
     await context.storage.get_file(_key(context), packed)
     await compression.decompress(packed, whole, max_bytes=MOST_BYTES_A_CHAR * context.settings.max_text_chars)
     context.facts.update(await asyncio.to_thread(kept_text.split, whole, context.pages_path))
+    context.kept_recipe = context.text_recipe
 
 
 async def keep(context: StageContext) -> None:
@@ -35,3 +36,4 @@ async def keep(context: StageContext) -> None:
     await asyncio.to_thread(kept_text.join, context.facts, context.pages_path, whole)
     await compression.compress(whole, packed)
     await context.storage.put_file(_key(context), packed)
+    context.kept_recipe = context.text_recipe

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from arqueduct.processes import is_alive
 from arqueduct.settings import Settings
 
 __all__ = ["open_workspace"]
@@ -14,18 +15,8 @@ def open_workspace(settings: Settings) -> Path:
     settings.temporary_dir.mkdir(parents=True, exist_ok=True)
     for folder in settings.temporary_dir.glob("worker-*/"):
         pid = folder.name.removeprefix("worker-")
-        if pid.isdigit() and (int(pid) == os.getpid() or not _is_alive(int(pid))):
+        if pid.isdigit() and (int(pid) == os.getpid() or not is_alive(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
     mine = settings.temporary_dir.absolute() / f"worker-{os.getpid()}"
     mine.mkdir(mode=0o700, exist_ok=True)
     return mine
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

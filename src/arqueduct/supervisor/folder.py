@@ -7,6 +7,7 @@ from pathlib import Path
 
 from arqueduct.embedded.lock import Lock
 from arqueduct.errors import SetupError
+from arqueduct.processes import is_alive
 from arqueduct.supervisor import records
 from arqueduct.supervisor.records import Credentials, Runtime
 
@@ -80,7 +81,7 @@ class DataFolder:
     def running(self) -> Runtime | None:
         """What `arqueduct up` runs in this folder now; `None` also after it was killed, when the file stayed."""
         runtime = records.read(self.runtime, Runtime)
-        if runtime is None or not any(map(_is_alive, runtime.pids.get("up", []))):
+        if runtime is None or not any(map(is_alive, runtime.pids.get("up", []))):
             return None
         return runtime if self._is_held() else None
 
@@ -93,13 +94,3 @@ class DataFolder:
         is_free = probe.take()
         probe.release()
         return not is_free
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,7 +14,7 @@ class Chunk(Stage):
     weight = 0.05
 
     async def run(self, context: StageContext) -> None:
-        if len(context.recipe) > EXTRACTED:
+        if context.kept_recipe != context.text_recipe:  # a stage rewrote the text since
             await kept_text.keep(context)
         chunked = await context.parsers.chunk(
             context.pages_path,
@@ -23,7 +23,3 @@ class Chunk(Stage):
             format=context.subject.format,
         )
         context.facts["chunks"] = chunked.chunks
-
-
-EXTRACTED = 4
-"""Parts of the recipe that extract wrote; more mean that another stage rewrote the text since."""
