@@ -110,6 +110,28 @@ class Database:
                 raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
             raise
 
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Driver]:
+        """A connection outside any transaction, as its login: each statement commits by itself.
+
+        For functions that take a lock, which must not be held while Postgres waits for this process. Raises
+        `DependencyUnavailable` as `transaction` does; the connection that failed does not go back into the pool.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                raw = await connection.get_raw_connection()
+                try:
+                    yield cast("Driver", raw.driver_connection)
+                except AWAY:
+                    await connection.invalidate()
+                    raise
+        except AWAY as error:
+            raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated or isinstance(_cause(error), AWAY):
+                raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
+            raise
+
     async def _begin(self, tenant_id: UUID | None) -> AsyncSession:
         """A session whose transaction has its role and tenant.
 

@@ -1,6 +1,6 @@
-"""What follows the commit of new or requeued jobs: tell their users, wake a worker, note that it was done.
+"""What follows the commit of a job's new state: tell its user, and have it admitted if it waits.
 
-All of it may fail, because the row is committed: clients read it again and the sweeper sends the wake-up.
+All of it may fail, because the row is committed: clients read it again, and admitters look by themselves.
 """
 
 import asyncio
@@ -11,12 +11,11 @@ import asyncpg
 import structlog
 
 from arqueduct import events
+from arqueduct.admitter import Admitter
 from arqueduct.bus import Bus
-from arqueduct.database import Database
-from arqueduct.errors import DependencyUnavailable
-from arqueduct.lifecycle import JobState
-from arqueduct.queue import Queue, WakeUp
+from arqueduct.lifecycle import Action
 from arqueduct.repositories import jobs
+from arqueduct.together import Together
 
 __all__ = ["Dispatcher"]
 
@@ -27,60 +26,34 @@ MOST_SECONDS = 2.0
 
 
 class Dispatcher:
-    """Announces committed states of jobs, and sends the wake-ups of those that are queued."""
+    """Announces committed states of jobs, and sees that those that are queued get their turn."""
 
-    def __init__(self, database: Database, bus: Bus, queue: Queue) -> None:
-        self._database = database
+    def __init__(self, bus: Bus, admitter: Admitter) -> None:
         self._bus = bus
-        self._queue = queue
-        self._marking: set[asyncio.Task[None]] = set()
+        self._admitter = admitter
+        self._messages = Together(self._publish)
 
     async def announce(self, rows: Sequence[asyncpg.Record]) -> None:
         """Publishes the states that statements of `repositories.jobs` returned, each to its user."""
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                await self._bus.publish((row["user_id"], events.encode(jobs.message_of(row))) for row in rows)
+                await self._messages.ask([(row["user_id"], events.encode(jobs.message_of(row))) for row in rows])
         except TimeoutError:
             log.warning("publish took too long", messages=len(rows))
 
-    async def dispatch(self, rows: Sequence[asyncpg.Record], *, tenant_id: UUID | None = None) -> None:
-        """Announces the rows, and wakes workers for those that are queued. Never raises for what is away.
+    async def _publish(self, batches: Sequence[Sequence[tuple[UUID, bytes]]]) -> list[None]:
+        await self._bus.publish(message for batch in batches for message in batch)
+        return [None for _ in batches]
 
-        Noting that the wake-ups were sent is nobody's answer to wait for, so it goes on behind; `tenant_id` is
-        whose they are, where the caller serves one tenant.
-        """
+    async def dispatch(self, rows: Sequence[asyncpg.Record]) -> None:
+        """Announces the rows, and has those admitted whose turn has come. Never raises for what is away."""
+        self._admitter.nudge()
         await self.announce(rows)
-        wake_ups = [jobs.wake_up_of(row) for row in rows if row["state"] == JobState.QUEUED]
+
+    async def tell(self, action: Action, job_ids: Sequence[UUID]) -> None:
+        """Tells workers at once what was asked of these running jobs; their heartbeats find out anyway."""
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                sent = await self._queue.send(wake_ups)
-        except TimeoutError:
-            log.warning("dispatch took too long; the sweeper will send it again", jobs=len(wake_ups))
-            return
-        if wake_ups and sent:
-            task = asyncio.create_task(self._mark(wake_ups, tenant_id))
-            self._marking.add(task)
-            task.add_done_callback(self._marking.discard)
-
-    async def aclose(self) -> None:
-        """Waits for what goes on behind."""
-        await asyncio.gather(*self._marking)
-
-    async def _mark(self, wake_ups: Sequence[WakeUp], tenant_id: UUID | None) -> None:
-        try:
-            async with self._database.transaction(tenant_id) as transaction:
-                await jobs.mark_dispatched(transaction.driver, wake_ups)
-        except DependencyUnavailable as error:
-            log.warning("wake-ups not noted; the sweeper will send them again", error=str(error), jobs=len(wake_ups))
-        except Exception:
-            log.exception("wake-ups not noted; the sweeper will send them again", jobs=len(wake_ups))
-
-    async def stop(self, job_ids: Sequence[UUID]) -> None:
-        """Tells workers at once to end these jobs; their heartbeats find out anyway."""
-        try:
-            async with asyncio.timeout(MOST_SECONDS):
-                await self._bus.tell_workers(
-                    *(events.Control(action=events.CANCEL, job_id=job_id) for job_id in job_ids)
-                )
+                await self._bus.tell_workers(*(events.Control(action=action, job_id=job_id) for job_id in job_ids))
         except TimeoutError:
             log.warning("workers not told", jobs=len(job_ids))

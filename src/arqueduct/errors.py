@@ -11,10 +11,12 @@
     │   ├── DocumentCorrupt         ├── DocumentEncrypted    ├── DocumentTooComplex
     │   ├── DocumentTooLong         ├── DocumentHasNoText    ├── DocumentTimeout
     │   ├── ParserCrashed           ├── ContentMismatch      ├── EmbeddingRejected
-    │   ├── DocumentDeleted         └── PipelineUnknown
+    │   ├── DocumentDeleted         ├── PipelineUnknown
+    │   └── JobTimeout              (code `timeout`)
     ├── TransientError              a job is tried again later
     │   ├── DependencyUnavailable   ├── ParserKilled         ├── EmbeddingsMissing
     │   └── ProviderLimited         (carries retry_after)
+    ├── TimeIsUp                    the job has used its time: it stops where nothing is lost, and goes on later
     ├── LeaseLost                   this attempt no longer owns its job; it must stop and write nothing
     └── SetupError                  the machine or its configuration: the message says what to do
 
@@ -47,6 +49,7 @@ __all__ = [
     "InvalidJSON",
     "InvalidQuery",
     "InvalidRequest",
+    "JobTimeout",
     "LeaseLost",
     "MethodNotAllowed",
     "MissingFile",
@@ -61,6 +64,7 @@ __all__ = [
     "RequestError",
     "RequestTooLarge",
     "SetupError",
+    "TimeIsUp",
     "TooManyConnections",
     "TransientError",
     "UnsupportedFormat",
@@ -282,6 +286,13 @@ class PipelineUnknown(PermanentError):
     advice = "Install the package that brings the pipeline on every worker and retry the job."
 
 
+class JobTimeout(PermanentError):
+    """The job ran longer than a job of its kind may."""
+
+    code = "timeout"
+    advice = "Retry the job: it goes on from what is kept. If it comes again, raise ARQUEDUCT_HARD_LIMIT."
+
+
 class TransientError(ArqueductError):
     """Something this job needs is away for the moment."""
 
@@ -315,6 +326,12 @@ class ProviderLimited(TransientError):
 
     status = 429
     advice = "Nothing to do: the job waits as long as the provider asked, then goes on."
+
+
+class TimeIsUp(ArqueductError):
+    """The job has used the time it may run at a stretch."""
+
+    advice = "Nothing to do: the job goes on by itself from what is kept."
 
 
 class LeaseLost(ArqueductError):

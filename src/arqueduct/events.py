@@ -12,10 +12,9 @@ import msgspec
 
 from arqueduct.lifecycle import JobState
 
-__all__ = ["CANCEL", "VERSION", "Control", "JobMessage", "MessageType", "decode", "encode", "type_of"]
+__all__ = ["VERSION", "Control", "JobMessage", "MessageType", "decode", "encode", "type_of"]
 
 VERSION = 1
-CANCEL = "cancel"
 
 MessageType = Literal["job_queued", "job_progress", "job_completed", "job_failed", "job_cancelled"]
 
@@ -57,9 +56,10 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Control(msgspec.Struct, kw_only=True, frozen=True):
-    """A word to all workers."""
+    """A word to all workers: what a user asked of a running job. They ignore actions they do not know."""
 
     action: str
+    """A value of `lifecycle.Action`."""
     job_id: UUID
 
 

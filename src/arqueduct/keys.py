@@ -22,6 +22,11 @@ class Keys:
         """Channel on which workers hear of cancels; they learn them by heartbeat at the latest."""
         return f"{self.prefix}:control"
 
+    @property
+    def wake(self) -> str:
+        """Channel on which idle workers hear that something was put into the queue; they also look by themselves."""
+        return f"{self.prefix}:wake"
+
     def live(self, user_id: UUID) -> str:
         """Channel of one user's job messages."""
         return f"{self.prefix}:live:{user_id}"

@@ -3,11 +3,11 @@
 docs/job-lifecycle.md draws the same table; a test keeps the two equal.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from arqueduct.errors import IllegalTransition
 
-__all__ = ["FINAL", "UNFINISHED", "Action", "JobState", "check", "successors"]
+__all__ = ["FINAL", "UNFINISHED", "Action", "JobState", "Outcome", "Priority", "allowed", "check", "successors"]
 
 
 class JobState(StrEnum):
@@ -38,6 +38,34 @@ class Action(StrEnum):
     RETRY = "retry"
 
 
+class Priority(IntEnum):
+    """Which of its tenant's jobs goes first; the lower number does. It takes nothing from other tenants."""
+
+    INTERACTIVE = -10
+    """Somebody waits for it."""
+    NORMAL = 0
+    BULK = 10
+    """When nothing else is waiting."""
+
+
+class Outcome(StrEnum):
+    """How one attempt at a job ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """The job with it."""
+    RETRIED = "retried"
+    """An error; the job goes back into the queue."""
+    SNOOZED = "snoozed"
+    """It got further, but its time was up; the job goes back into the queue."""
+    HANDED_BACK = "handed_back"
+    """By a worker that was told to stop."""
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    WORKER_DIED = "worker_died"
+    """Its worker gave no sign of life for a lease."""
+
+
 UNFINISHED = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED})
 FINAL = frozenset(JobState) - UNFINISHED
 
@@ -59,11 +87,16 @@ _SUCCESSORS: dict[JobState, frozenset[JobState]] = {
 }
 
 
+def allowed(action: Action) -> frozenset[JobState]:
+    """The states in which a user may ask for it."""
+    return _ALLOWED[action]
+
+
 def check(action: Action, state: JobState) -> None:
     """Raises `IllegalTransition`, which names the state, if `state` does not allow `action`."""
     if state not in _ALLOWED[action]:
-        allowed = ", ".join(sorted(_ALLOWED[action]))
-        raise IllegalTransition(f"The job is {state}; {action} is possible only while it is {allowed}.", state=state)
+        states = ", ".join(sorted(_ALLOWED[action]))
+        raise IllegalTransition(f"The job is {state}; {action} is possible only while it is {states}.", state=state)
 
 
 def successors(state: JobState) -> frozenset[JobState]:

@@ -34,6 +34,13 @@ lease_losses = Counter("arqueduct_lease_losses_total", "Attempts that lost their
 swept = Counter(
     "arqueduct_swept_jobs_total", "Jobs the sweeper brought back, by reason.", ["reason"], registry=REGISTRY
 )
+pruned_rows = Counter("arqueduct_pruned_rows_total", "Rows deleted for their age.", ["table"], registry=REGISTRY)
+janitor_removed = Counter(
+    "arqueduct_janitor_removed_total", "Files removed from the storage that nobody needs.", ["what"], registry=REGISTRY
+)
+janitor_removed_bytes = Counter(
+    "arqueduct_janitor_removed_bytes_total", "Bytes of files the janitor removed.", ["what"], registry=REGISTRY
+)
 pages = Counter("arqueduct_pages_total", "Pages extracted.", registry=REGISTRY)
 chunks = Counter("arqueduct_chunks_total", "Chunks stored.", registry=REGISTRY)
 embedded_texts = Counter(
@@ -71,6 +78,27 @@ oldest_queued_seconds = Gauge(
     "arqueduct_oldest_queued_seconds", "Age of the oldest job that is due.", registry=REGISTRY
 )
 live_workers = Gauge("arqueduct_live_workers", "Workers that gave a sign of life within a lease.", registry=REGISTRY)
+running_jobs = Gauge("arqueduct_running_jobs", "Jobs that some worker has.", registry=REGISTRY)
+paused_jobs = Gauge("arqueduct_paused_jobs", "Jobs that a user put aside.", registry=REGISTRY)
+retrying_jobs = Gauge("arqueduct_retrying_jobs", "Jobs that failed and wait for another attempt.", registry=REGISTRY)
+lapsed_leases = Gauge("arqueduct_lapsed_leases", "Running jobs whose worker owes a sign of life.", registry=REGISTRY)
+quarantined_jobs = Gauge(
+    "arqueduct_quarantined_jobs", "Jobs given up because every worker that ran them died.", registry=REGISTRY
+)
+QUEUE_GAUGES = {
+    "queued": queued_jobs,
+    "running": running_jobs,
+    "paused": paused_jobs,
+    "retrying": retrying_jobs,
+    "oldest_queued_seconds": oldest_queued_seconds,
+    "live_workers": live_workers,
+    "lapsed_leases": lapsed_leases,
+    "quarantined": quarantined_jobs,
+}
+"""By the columns of `queue_health`."""
+dependency_up = Gauge(
+    "arqueduct_dependency_up", "1 while this worker reaches it, 0 while it is away.", ["dependency"], registry=REGISTRY
+)
 pool_in_use = Gauge("arqueduct_database_connections_in_use", "Connections checked out of the pool.", registry=REGISTRY)
 loop_lag_seconds = Gauge(
     "arqueduct_event_loop_lag_seconds", "How late the event loop wakes up, worst of late.", registry=REGISTRY

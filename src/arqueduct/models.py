@@ -11,6 +11,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     ARRAY,
+    DOUBLE_PRECISION,
     REAL,
     BigInteger,
     Boolean,
@@ -36,14 +37,18 @@ from arqueduct.ids import new_id
 __all__ = [
     "APIKey",
     "Blob",
+    "Chore",
     "Chunk",
     "Deletion",
     "Document",
     "Embedding",
     "EmbeddingModelRow",
+    "FairShare",
     "Job",
+    "JobAttempt",
     "JobEvent",
     "Membership",
+    "QueueRule",
     "Tenant",
     "User",
     "Worker",
@@ -51,6 +56,7 @@ __all__ = [
 
 NOW = text("now()")
 EMPTY_OBJECT = text("'{}'::jsonb")
+IN_LINE = "state = 'queued' AND dispatched_at IS NULL AND turn IS NOT NULL"
 
 
 def moment(*, nullable: bool = True) -> Column[Any]:
@@ -134,6 +140,7 @@ class Document(SQLModel, table=True):
     __table_args__ = (
         Index("documents_tenant_id_id_idx", "tenant_id", "id"),
         Index("documents_blob_id_idx", "blob_id"),
+        Index("documents_job_id_idx", "job_id"),
         Index("documents_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -230,6 +237,29 @@ class Job(SQLModel, table=True):
             "(finished_at IS NULL) = (state IN ('queued', 'running', 'paused'))",
             name="finished",
         ),
+        CheckConstraint("priority IN (-10, 0, 10)", name="priority"),
+        Index(
+            "jobs_line_idx",
+            "tenant_id",
+            "priority",
+            "turn",
+            "id",
+            postgresql_include=["kind"],
+            postgresql_where=text(IN_LINE),
+        ),
+        Index("jobs_line_user_idx", "tenant_id", "user_id", "priority", "turn", postgresql_where=text(IN_LINE)),
+        Index("jobs_not_in_line_idx", "run_after", postgresql_where=text("state = 'queued' AND turn IS NULL")),
+        Index(
+            "jobs_dispatched_idx",
+            "dispatched_at",
+            postgresql_where=text("state = 'queued' AND dispatched_at IS NOT NULL"),
+        ),
+        Index("jobs_paused_idx", "id", postgresql_where=text("state = 'paused'")),
+        Index(
+            "jobs_quarantined_idx",
+            "id",
+            postgresql_where=text("state = 'failed' AND error ->> 'code' = 'worker_died'"),
+        ),
         Index("jobs_queued_idx", "run_after", postgresql_where=text("state = 'queued'")),
         Index("jobs_running_idx", "lease_until", postgresql_where=text("state = 'running'")),
         Index("jobs_tenant_id_id_idx", "tenant_id", "id"),
@@ -242,6 +272,7 @@ class Job(SQLModel, table=True):
             postgresql_where=text("state IN ('queued', 'running', 'paused')"),
         ),
         Index("jobs_user_finished_idx", "user_id", "finished_at"),
+        Index("jobs_finished_idx", "finished_at", "id", postgresql_where=text("finished_at IS NOT NULL")),
         {"postgresql_with": {"fillfactor": "70"}},
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -272,8 +303,12 @@ class Job(SQLModel, table=True):
     dispatch: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     """Which wake-up counts; one with another number is stale."""
     dispatched_at: datetime | None = Field(default=None, sa_column=moment())
+    """When it was admitted to the run-way in Redis; null while it stands in the line."""
     run_after: datetime | None = Field(default=None, sa_column=moment(nullable=False))
     priority: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
+    """A value of `lifecycle.Priority`; the lower goes first among the jobs of its tenant."""
+    turn: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """Its place in the line of its tenant and priority; null while it is not due."""
     lease_owner: str | None = Field(default=None, sa_column=Column(Text))
     lease_until: datetime | None = Field(default=None, sa_column=moment())
     cancel_requested: bool = Field(
@@ -292,6 +327,13 @@ class JobEvent(SQLModel, table=True):
     """History: each change of state or stage of a job, in the shape of the live message."""
 
     __tablename__: ClassVar[str] = "job_events"
+    __table_args__ = (
+        Index(
+            "job_events_passing_idx",
+            "created_at",
+            postgresql_where=text("state IN ('queued', 'running', 'paused')"),
+        ),
+    )
     job_id: UUID = Field(sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, nullable=False))
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, nullable=False))
     tenant_id: UUID = Field(sa_column=tenant())
@@ -311,6 +353,63 @@ class JobEvent(SQLModel, table=True):
     )
 
 
+class JobAttempt(SQLModel, table=True):
+    """One attempt at a job: who ran it, and how it ended. What an operator reads to see why a job failed."""
+
+    __tablename__: ClassVar[str] = "job_attempts"
+    __table_args__ = (CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),)
+    job_id: UUID = Field(sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, nullable=False))
+    attempt: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False))
+    """The fence under which it wrote."""
+    tenant_id: UUID = Field(sa_column=tenant())
+    worker: str = Field(sa_column=Column(Text, nullable=False))
+    version: str = Field(sa_column=Column(Text, nullable=False))
+    """Of the worker."""
+    started_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    )
+    ended_at: datetime | None = Field(default=None, sa_column=moment())
+    outcome: str | None = Field(default=None, sa_column=Column(Text))
+    """A value of `lifecycle.Outcome`; null while it runs."""
+    stage: str | None = Field(default=None, sa_column=Column(Text))
+    """Where it was when it ended."""
+    code: str | None = Field(default=None, sa_column=Column(Text))
+    message: str | None = Field(default=None, sa_column=Column(Text))
+    traceback: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class QueueRule(SQLModel, table=True):
+    """What an administrator says about the queue: of everything, of a tenant (`*`: of each), or of a kind of job.
+
+    Not a tenant's.
+    """
+
+    __tablename__: ClassVar[str] = "queue_rules"
+    __table_args__ = (
+        CheckConstraint("scope IN ('all', 'tenant', 'kind')", name="scope"),
+        CheckConstraint("max_running > 0", name="max_running"),
+        CheckConstraint("weight > 0", name="weight"),
+    )
+    scope: str = Field(sa_column=Column(Text, primary_key=True, nullable=False))
+    name: str = Field(sa_column=Column(Text, primary_key=True, nullable=False))
+    is_paused: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    max_running: int | None = Field(default=None, sa_column=Column(Integer))
+    """Jobs at a time, those in the run-way included; null: as many as there are."""
+    weight: float = Field(default=1.0, sa_column=Column(REAL, nullable=False, server_default="1"))
+    """Share of a tenant, relative to the others'."""
+
+
+class FairShare(SQLModel, table=True):
+    """How much of its share a waiting tenant has had; kept by the function `admit`, which no role can bypass."""
+
+    __tablename__: ClassVar[str] = "fair_shares"
+    tenant_id: UUID = Field(
+        sa_column=Column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    pass_: float = Field(sa_column=Column("pass", DOUBLE_PRECISION, nullable=False))
+
+
 class Worker(SQLModel, table=True):
     """A worker process that gave a sign of life. Not a tenant's."""
 
@@ -321,6 +420,16 @@ class Worker(SQLModel, table=True):
     running: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     started_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
     beat_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
+
+
+class Chore(SQLModel, table=True):
+    """What workers do now and then, one of them at a time. Not a tenant's."""
+
+    __tablename__: ClassVar[str] = "chores"
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    begun_at: datetime | None = Field(default=None, sa_column=moment())
+    """A sign of life of the worker that is at it; null once it is done."""
+    done_at: datetime | None = Field(default=None, sa_column=moment())
 
 
 class Deletion(SQLModel, table=True):

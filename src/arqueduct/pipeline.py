@@ -21,7 +21,7 @@ import structlog
 from arqueduct.artifacts import Page, read_lines, writing
 from arqueduct.database import Database, Transaction
 from arqueduct.embedding import Embedder
-from arqueduct.errors import PipelineUnknown, SetupError
+from arqueduct.errors import PipelineUnknown, SetupError, TimeIsUp
 from arqueduct.formats import Format
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
@@ -94,6 +94,8 @@ class StageContext:
     """Use `completion`."""
     recipe: list[str] = field(default_factory=list)
     """What made the text as it is now: extractor and options, then each stage that rewrote it."""
+    is_time_up: bool = False
+    """The job has used the time it may run at a stretch: begin nothing more, and call `checkpoint`."""
     kept_recipe: str | None = None
     """The `text_recipe` under which the text was last put beside its blob, or taken from there."""
     facts: dict[str, Any] = field(default_factory=dict)
@@ -122,6 +124,14 @@ class StageContext:
     def progress(self, done: int, total: int, unit: str = "", message: str | None = None) -> None:
         """Says how far this stage is, in units of its own. Call it as often as you like: it only keeps the newest."""
         self.report(done, total, unit, message)
+
+    def checkpoint(self) -> None:
+        """Call it where stopping loses nothing, between two batches say. The runner does so between two stages.
+
+        Raises `TimeIsUp` when the job has used its time; it then goes on later from what is kept.
+        """
+        if self.is_time_up:
+            raise TimeIsUp
 
     def completion(self) -> AbstractAsyncContextManager[Transaction]:
         """The transaction that ends the job: its results become visible with its completion, or not at all.

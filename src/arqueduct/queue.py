@@ -26,7 +26,8 @@ class WakeUp(NamedTuple):
 
     job_id: UUID
     dispatch: int
-    run_after: datetime
+    due: datetime
+    """Not before this; of those that are due the earliest goes first."""
 
 
 def wake_up_id(job_id: UUID, dispatch: int) -> str:
@@ -42,20 +43,21 @@ class Queue:
         self._keys = keys
 
     async def send(self, wake_ups: Iterable[WakeUp]) -> bool:
-        """All in one MULTI of arq's own wire format (20 times faster than one by one).
+        """All in one MULTI of arq's own wire format (20 times faster than one by one), and a word to idle workers.
 
         False: Redis is away, and what was sent is unknown; the sweeper decides.
         """
         pipeline = self._redis.pipeline(transaction=True)
         now = _milliseconds(datetime.now(UTC))
-        for job_id, dispatch, run_after in wake_ups:
-            score = max(now, _milliseconds(run_after))
+        for job_id, dispatch, due in wake_ups:
+            score = _milliseconds(due)
             name = wake_up_id(job_id, dispatch)
             body = serialize_job(FUNCTION, (str(job_id), dispatch), {}, None, now, serializer=serialize)
-            pipeline.psetex(job_key_prefix + name, score - now + EXPIRES_EXTRA_MS, body)
+            pipeline.psetex(job_key_prefix + name, max(score - now, 0) + EXPIRES_EXTRA_MS, body)
             pipeline.zadd(self._keys.queue, {name: score})
         if not len(pipeline):
             return True
+        pipeline.publish(self._keys.wake, b"")
         try:
             await pipeline.execute()
         except AWAY as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from arqueduct.errors import SetupError
@@ -29,6 +29,18 @@ def _split(value: object) -> object:
     return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
+def _limits(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = {}
+    for item in filter(None, map(str.strip, value.split(","))):
+        kind, _, limits = item.partition("=")
+        soft, _, hard = limits.partition("/")
+        found[kind] = (soft, hard)
+    return found
+
+
+TimeLimits = Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], NoDecode, BeforeValidator(_limits)]
 Csv = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
 
 
@@ -61,7 +73,7 @@ class Settings(BaseSettings):
         description="Login of workers, a member of arqueduct_worker only. Unset: DATABASE_URL with SET LOCAL ROLE.",
     )
     database_pool_size: int = Field(
-        10, ge=2, description="Connections a process keeps to Postgres; a worker at least four more than its jobs."
+        10, ge=2, description="Connections a process keeps to Postgres; a worker at least six more than its jobs."
     )
     redis_url: SecretStr | None = Field(
         None,
@@ -85,6 +97,10 @@ class Settings(BaseSettings):
 
     workers: int = Field(1, ge=0, description="Worker processes that `arqueduct up` runs.")
     worker_concurrency: int = Field(8, ge=1, description="Jobs one worker process runs at a time.")
+    queue_worker: Literal["batch", "stock"] = Field(
+        "batch",
+        description="`batch`: woken by pub/sub, takes many jobs at once. `stock`: arq's own polling. Both may run.",
+    )
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of a worker's /metrics and /livez; 0 picks a free one."
     )
@@ -92,9 +108,32 @@ class Settings(BaseSettings):
     lease: float = Field(30, gt=0, description="Seconds a worker owns a job without a sign of life.")
     heartbeat: float = Field(8, gt=0, description="Seconds between signs of life; well under a third of the lease.")
     sweep: float = Field(5, gt=0, description="Seconds between two looks for jobs that were left behind.")
-    redispatch: float = Field(30, gt=0, description="Seconds until a wake-up nobody followed is sent again.")
+    redispatch: float = Field(10, gt=0, description="Seconds until a wake-up nobody followed is sent again.")
+    soft_limit: float = Field(
+        1500, gt=0, description="Seconds after which a job finishes its batch and goes on later, or fails."
+    )
+    hard_limit: float = Field(1800, gt=0, description="Seconds after which a job is ended, with the code `timeout`.")
+    time_limits: TimeLimits = Field(
+        {}, description="Both limits for kinds of jobs: `document.ingest=600/900`, comma-separated."
+    )
     max_failures: int = Field(5, ge=1, description="Failures after which a job is given up.")
     max_crashes: int = Field(3, ge=1, description="Workers a job may take down before it is quarantined.")
+    keep_jobs_days: float = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Days a finished job is kept that no document names, and all attempts of one that stays.",
+    )
+    keep_events_days: float = Field(
+        7, ge=0, le=36_500, description="Days the history of a finished job is kept; its last event stays with the job."
+    )
+    housekeeping: float = Field(300, gt=0, description="Seconds between two looks for jobs and history to delete.")
+    janitor_hours: float = Field(
+        24, ge=0, le=87_600, description="Hours between two searches of the storage for files nobody needs; 0: never."
+    )
+    janitor_grace_hours: float = Field(
+        24, ge=1, le=87_600, description="Hours a file is left alone that nobody seems to need."
+    )
     progress_interval: float = Field(0.2, gt=0, description="Least seconds between two progress messages of a job.")
 
     parsers: int = Field(min(4, os.cpu_count() or 1), ge=1, description="Parser processes of one worker; one CPU each.")
@@ -157,6 +196,10 @@ class Settings(BaseSettings):
     def lease_time(self) -> timedelta:
         return timedelta(seconds=self.lease)
 
+    def limits_of(self, kind: str) -> tuple[float, float]:
+        """Seconds a job of this kind may run: until it is told, until it is ended."""
+        return self.time_limits.get(kind, (self.soft_limit, self.hard_limit))
+
     def __init__(self, **values: Any) -> None:
         super().__init__(**(_from_files() | values))
 
@@ -164,6 +207,13 @@ class Settings(BaseSettings):
     def _keep_leases_alive(self) -> Self:
         if self.heartbeat > self.lease / 3:
             raise ValueError("heartbeat must be at most a third of lease, or one late beat loses every job")
+        return self
+
+    @model_validator(mode="after")
+    def _soft_before_hard(self) -> Self:
+        for soft, hard in [(self.soft_limit, self.hard_limit), *self.time_limits.values()]:
+            if soft > hard:
+                raise ValueError("a soft limit must not be above its hard limit, or the job is never told")
         return self
 
     @model_validator(mode="after")

@@ -140,8 +140,7 @@ class Driver:
         """The fence of the new attempt."""
         async with self.database.transaction() as transaction:
             lease = self.services.settings.lease_time
-            claimed = await jobs.claim(transaction.driver, job_id, dispatch, "test", lease)
-        assert claimed is not None
+            (claimed,) = await jobs.claim(transaction.driver, [(job_id, dispatch)], "test", lease)
         return claimed.fence
 
     async def advance(self, job_id: UUID, fence: int, stage: str, progress: float, *, is_new: bool = False) -> None:

@@ -147,7 +147,11 @@ async def test_a_failed_job_is_tried_again(
     assert (answer.status_code, answer.json()["state"]) == (202, "queued")
     assert answer.headers["location"] == f"/api/v1/jobs/{job_id}"
     assert answer.json()["error"] is None
-    assert await redis.zscore(keys.queue, f"{job_id}:1") is not None  # type: ignore[attr-defined]  # a client of arq
+
+    async def is_sent() -> bool:
+        return await redis.zscore(keys.queue, f"{job_id}:1") is not None  # type: ignore[attr-defined]  # a client of arq
+
+    await until(is_sent)
     await api_worker.run(UUID(job_id), 1)
     job = (await api.get(f"/api/v1/jobs/{job_id}")).json()
     assert (job["state"], job["attempt"]) == ("completed", 2)

@@ -12,8 +12,9 @@ from arqueduct.database import Database
 from arqueduct.errors import DependencyUnavailable, EmbeddingRejected
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
+from arqueduct.lifecycle import Action
 from arqueduct.pipeline import Stage, StageContext
-from arqueduct.repositories import documents, jobs
+from arqueduct.repositories import documents, jobs, steering, sweeps
 from arqueduct.settings import Settings
 from tests.integration.worker import TestWorker, row, submit, until, working
 
@@ -168,7 +169,7 @@ async def test_cancelling_a_running_job_stops_it(worker: TestWorker, me: NewIden
     running = asyncio.create_task(worker.with_stages(slow).run(job.id))
     await slow.began.wait()
     async with app_database.transaction(me.tenant_id) as transaction:
-        assert await jobs.cancel(transaction.driver, job.id) is None
+        assert (await steering.apply(transaction.driver, Action.CANCEL, [job.id])).asked == [job.id]
     await running
     assert (await row(worker.services.database, job.id))["state"] == "cancelled"
     assert list(worker.services.folder.iterdir()) == []
@@ -209,7 +210,7 @@ async def test_deleting_a_running_document_leaves_nothing_behind(
     assert job.document_id is not None
     async with app_database.transaction(me.tenant_id) as transaction:
         assert await documents.mark_deleted(transaction, job.document_id)
-        await jobs.cancel_of_document(transaction.driver, job.document_id)
+        await steering.cancel_of_document(transaction.driver, job.document_id)
     async with app_database.transaction(me.tenant_id) as transaction:
         prefix = await documents.purge(transaction, job.document_id)
     assert prefix is not None
@@ -295,7 +296,7 @@ async def test_a_deletion_waits_for_a_completion_and_neither_for_ever(
     async def delete() -> None:
         async with app_database.transaction(me.tenant_id) as transaction:
             assert await documents.mark_deleted(transaction, job.document_id)
-            await jobs.cancel_of_document(transaction.driver, job.document_id)
+            await steering.cancel_of_document(transaction.driver, job.document_id)
 
     deleting = asyncio.create_task(delete())
     await until(lambda: _waits_for_a_lock(worker))
@@ -332,8 +333,9 @@ async def test_an_attempt_that_lost_its_job_to_its_own_process_stops(worker: Tes
         await transaction.driver.execute(
             "UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", job.id
         )
-        claimed = await jobs.claim(transaction.driver, job.id, 0, "me again", worker.services.settings.lease_time)
-    assert claimed is not None
+        await sweeps.lapsed(transaction.driver, max_crashes=3)
+        lease_time = worker.services.settings.lease_time
+        (claimed,) = await jobs.claim(transaction.driver, [(job.id, 1)], "me again", lease_time)
     with worker.services.leases.hold(job.id, claimed.fence) as lease:
         async with asyncio.timeout(5):
             await first

@@ -10,8 +10,9 @@ from arqueduct.database import Database
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.ids import new_id
+from arqueduct.lifecycle import Action, Outcome
 from arqueduct.models import Blob, Job
-from arqueduct.repositories import jobs, sweeps
+from arqueduct.repositories import admission, jobs, steering, sweeps
 from arqueduct.repositories.jobs import Claimed, Step
 from arqueduct.settings import Settings
 from tests.integration.worker import insert, row
@@ -27,7 +28,8 @@ async def job(settings: Settings, me: NewIdentity) -> Job:
 
 async def claim(database: Database, job_id: UUID, *, dispatch: int = 0, lease: timedelta = LEASE) -> Claimed | None:
     async with database.transaction() as transaction:
-        return await jobs.claim(transaction.driver, job_id, dispatch, "worker-1", lease)
+        found = await jobs.claim(transaction.driver, [(job_id, dispatch)], "worker-1", lease)
+    return found[0] if found else None
 
 
 def step(claimed: Claimed, progress: float, *, stage: str = "extracting", new: bool = False) -> Step:
@@ -52,9 +54,25 @@ async def test_a_wake_up_of_another_dispatch_claims_nothing(worker_database: Dat
     assert await claim(worker_database, job.id, dispatch=1) is None
 
 
-async def test_a_lapsed_lease_may_be_claimed_and_fences_the_first(worker_database: Database, job: Job) -> None:
+async def test_many_wake_ups_are_claimed_together(
+    settings: Settings, worker_database: Database, me: NewIdentity
+) -> None:
+    blob = Blob(id=new_id(), tenant_id=me.tenant_id, sha256="00", size=1)
+    created = [await insert(settings, me, blob, format=Format.TEXT, name=f"file {n}") for n in range(3)]
+    wake_ups = [(created[0].id, 0), (created[1].id, 7), (new_id(), 0), (created[2].id, 0)]
+    async with worker_database.transaction() as transaction:
+        claimed = await jobs.claim(transaction.driver, wake_ups, "worker-1", LEASE)
+    assert {one.id for one in claimed} == {created[0].id, created[2].id}
+
+
+async def test_a_lapsed_lease_is_taken_back_and_the_next_attempt_fences_the_first(
+    worker_database: Database, job: Job
+) -> None:
     first = await claim(worker_database, job.id, lease=timedelta(seconds=-1))
-    second = await claim(worker_database, job.id)
+    assert await claim(worker_database, job.id) is None
+    async with worker_database.transaction() as transaction:
+        await sweeps.lapsed(transaction.driver, max_crashes=3)
+    second = await claim(worker_database, job.id, dispatch=1)
     assert first is not None
     assert second is not None
     assert second.fence == 2
@@ -62,7 +80,9 @@ async def test_a_lapsed_lease_may_be_claimed_and_fences_the_first(worker_databas
         assert await jobs.advance(transaction.driver, [step(first, 0.5)]) == [None]
         assert await jobs.complete(transaction.driver, job.id, first.fence) is None
         assert await jobs.fail(transaction.driver, job.id, first.fence, {"message": "x"}) is None
-        assert await jobs.release(transaction.driver, job.id, first.fence) is None
+        assert await jobs.release(transaction.driver, job.id, first.fence, Outcome.SNOOZED) is None
+        no_delay = timedelta(0)
+        assert await jobs.retry_later(transaction.driver, job.id, first.fence, {"message": "x"}, delay=no_delay) is None
     assert (await row(worker_database, job.id))["progress"] == 0
 
 
@@ -70,7 +90,7 @@ async def test_a_heartbeat_renews_what_is_owned_and_tells_what_is_asked(worker_d
     claimed = await claim(worker_database, job.id, lease=timedelta(seconds=1))
     assert claimed is not None
     async with worker_database.transaction() as transaction:
-        await jobs.cancel(transaction.driver, job.id)
+        await steering.apply(transaction.driver, Action.CANCEL, [job.id])
     async with worker_database.transaction() as transaction:
         owned = await jobs.heartbeat(transaction.driver, [(job.id, claimed.fence), (new_id(), 1)], LEASE)
     assert {job_id: found["cancel_requested"] for job_id, found in owned.items()} == {job.id: True}
@@ -116,19 +136,20 @@ async def test_a_cancel_that_was_asked_for_stops_a_completion(worker_database: D
     claimed = await claim(worker_database, job.id)
     assert claimed is not None
     async with worker_database.transaction() as transaction:
-        await jobs.cancel(transaction.driver, job.id)
+        await steering.apply(transaction.driver, Action.CANCEL, [job.id])
         assert await jobs.complete(transaction.driver, job.id, claimed.fence) is None
         assert await jobs.cancel_running(transaction.driver, job.id, claimed.fence) is not None
     assert (await row(worker_database, job.id))["state"] == "cancelled"
 
 
-async def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(worker_database: Database, job: Job) -> None:
-    async with worker_database.transaction() as transaction:
-        assert await jobs.cancel(transaction.driver, job.id) is not None
+async def test_a_waiting_job_is_cancelled_at_once_and_can_be_retried(
+    worker_database: Database, app_database: Database, me: NewIdentity, job: Job
+) -> None:
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert (await steering.apply(transaction.driver, Action.CANCEL, [job.id])).rows
     assert await claim(worker_database, job.id) is None
-    async with worker_database.transaction() as transaction:
-        again = await jobs.retry(transaction.driver, job.id)
-    assert again is not None
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert (await steering.apply(transaction.driver, Action.RETRY, [job.id])).rows
     assert (await claim(worker_database, job.id, dispatch=1)) is not None
 
 
@@ -146,19 +167,17 @@ async def test_the_sweeper_takes_lapsed_jobs_back_until_they_have_killed_enough(
 async def test_a_lapsed_job_that_was_to_be_cancelled_ends_cancelled(worker_database: Database, job: Job) -> None:
     await claim(worker_database, job.id, lease=timedelta(seconds=-1))
     async with worker_database.transaction() as transaction:
-        await jobs.cancel(transaction.driver, job.id)
+        await steering.apply(transaction.driver, Action.CANCEL, [job.id])
         (swept,) = await sweeps.lapsed(transaction.driver, max_crashes=3)
     assert swept["state"] == "cancelled"
 
 
-async def test_the_sweeper_finds_what_nobody_dispatched_and_what_nobody_followed(
-    worker_database: Database, job: Job
-) -> None:
-    async with worker_database.transaction() as transaction:
-        (found,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
-        assert found.job_id == job.id
-        await jobs.mark_dispatched(transaction.driver, [found])
-        assert await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1)) == []
-        assert await sweeps.unfollowed(transaction.driver, older=timedelta(seconds=-1)) == [found]
-        (successor,) = await sweeps.redispatch(transaction.driver, [found])
-    assert (successor.job_id, successor.dispatch) == (job.id, 1)
+async def test_what_nobody_followed_is_found_and_stands_in_line_again(worker_database: Database, job: Job) -> None:
+    async with worker_database.autocommit() as driver:
+        (admitted,) = (await admission.admit(driver, alive=LEASE)).wake_ups
+        assert (await admission.admit(driver, alive=LEASE)).wake_ups == []
+        (found,) = await sweeps.unfollowed(driver, older=timedelta(seconds=-1))
+        assert found[:2] == admitted[:2] == (job.id, 0)
+        await admission.unadmit(driver, [found])
+        (successor,) = (await admission.admit(driver, alive=LEASE)).wake_ups
+    assert successor[:2] == (job.id, 1)

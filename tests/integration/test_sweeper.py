@@ -24,29 +24,16 @@ async def worker(settings: Settings, me: NewIdentity) -> AsyncIterator[TestWorke
         yield running
 
 
-async def test_a_job_nobody_dispatched_is_sent(
-    worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
-) -> None:
-    job = await submit(worker, me, b"text", format=Format.TEXT)
-
-    async def sent() -> bool:
-        await Sweeper(worker.services).sweep()
-        return await redis.zscore(keys.queue, wake_up_id(job.id, 0)) is not None
-
-    await until(sent)
-    assert (await row(worker.services.database, job.id))["dispatched_at"] is not None
-
-
 async def test_a_job_that_redis_forgot_is_sent_under_a_new_name(
     worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
 ) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
-    async with worker.services.database.transaction() as transaction:
-        (wake_up,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
-        await jobs.mark_dispatched(transaction.driver, [wake_up])
+    await worker.services.admitter.admit()
+    await redis.delete(keys.queue)
 
     async def sent_again() -> bool:
         await Sweeper(worker.services).sweep()
+        await worker.services.admitter.admit()
         return await redis.zscore(keys.queue, wake_up_id(job.id, 1)) is not None
 
     await until(sent_again)
@@ -57,10 +44,7 @@ async def test_a_job_that_waits_its_turn_is_left_alone(
     worker: TestWorker, me: NewIdentity, redis: ArqRedis, keys: Keys
 ) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
-    async with worker.services.database.transaction() as transaction:
-        (wake_up,) = await sweeps.unsent(transaction.driver, older=timedelta(seconds=-1))
-        await worker.services.queue.send([wake_up])
-        await jobs.mark_dispatched(transaction.driver, [wake_up])
+    await worker.services.admitter.admit()
     await Sweeper(worker.services).sweep()
     assert (await row(worker.services.database, job.id))["dispatch"] == 0
     assert await redis.zscore(keys.queue, wake_up_id(job.id, 0)) is not None
@@ -69,7 +53,7 @@ async def test_a_job_that_waits_its_turn_is_left_alone(
 async def test_a_dead_workers_job_goes_back_into_the_queue_and_is_told(worker: TestWorker, me: NewIdentity) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
     async with worker.services.database.transaction() as transaction:
-        await jobs.claim(transaction.driver, job.id, 0, "a dead worker", worker.services.settings.lease_time)
+        await jobs.claim(transaction.driver, [(job.id, 0)], "a dead worker", timedelta(seconds=-1))
 
     async def recovered() -> bool:
         await Sweeper(worker.services).sweep()
@@ -84,9 +68,11 @@ async def test_a_dead_workers_job_goes_back_into_the_queue_and_is_told(worker: T
 async def test_one_worker_sweeps_at_a_time(worker: TestWorker, me: NewIdentity) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
     async with worker.services.database.transaction() as transaction:
+        await jobs.claim(transaction.driver, [(job.id, 0)], "a dead worker", timedelta(seconds=-1))
+    async with worker.services.database.transaction() as transaction:
         await transaction.driver.execute("SELECT pg_advisory_xact_lock($1)", sweeps.LOCK)
         await Sweeper(worker.services).sweep()
-        assert (await row(worker.services.database, job.id))["dispatched_at"] is None
+        assert (await row(worker.services.database, job.id))["state"] == "running"
 
 
 async def test_what_a_deletion_could_not_finish_is_finished(

@@ -15,10 +15,11 @@ from arq.connections import ArqRedis
 
 from arqueduct.bus import Bus
 from arqueduct.database import Database
-from arqueduct.events import CANCEL, Control
+from arqueduct.events import Control
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.keys import Keys
+from arqueduct.lifecycle import Action
 from arqueduct.models import Job
 from arqueduct.queue import Queue, WakeUp
 from arqueduct.settings import Settings
@@ -125,7 +126,7 @@ async def test_a_cancel_is_heard_at_once(
         await until(embedding, seconds=120)
         async with helper.services.database.transaction() as transaction:
             await transaction.driver.execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", job.id)
-        await Bus(redis, keys).tell_workers(Control(action=CANCEL, job_id=job.id))
+        await Bus(redis, keys).tell_workers(Control(action=Action.CANCEL, job_id=job.id))
         await until(cancelled, seconds=4)
 
 

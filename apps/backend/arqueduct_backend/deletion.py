@@ -6,7 +6,8 @@ import structlog
 
 from arqueduct.errors import NotFound
 from arqueduct.identity import Identity
-from arqueduct.repositories import documents, jobs
+from arqueduct.lifecycle import Action
+from arqueduct.repositories import documents, steering
 from arqueduct_backend.state import State
 
 __all__ = ["delete"]
@@ -23,9 +24,9 @@ async def delete(services: State, caller: Identity, document_id: UUID) -> None:
         # Documents before jobs, as everywhere: a completing attempt holds its document while it still reports.
         if not await documents.mark_deleted(transaction, document_id):
             raise NotFound
-        cancelled = await jobs.cancel_of_document(transaction.driver, document_id)
+        cancelled = await steering.cancel_of_document(transaction.driver, document_id)
     await services.dispatcher.announce(cancelled)
-    await services.dispatcher.stop([row["id"] for row in cancelled])
+    await services.dispatcher.tell(Action.CANCEL, [row["id"] for row in cancelled])
     try:
         await _purge(services, caller, document_id)
     except Exception:

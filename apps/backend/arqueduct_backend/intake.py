@@ -9,6 +9,7 @@ from arqueduct.errors import ArqueductError
 from arqueduct.formats import Format
 from arqueduct.identity import Identity
 from arqueduct.ids import new_id
+from arqueduct.lifecycle import Priority
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.documents import Listed
 from arqueduct.storage.layout import blob_key, blob_prefix
@@ -24,7 +25,9 @@ log = structlog.get_logger()
 KIND = "document.ingest"
 
 
-async def take_in(services: State, caller: Identity, upload: Upload, format: Format) -> Accepted:
+async def take_in(
+    services: State, caller: Identity, upload: Upload, format: Format, priority: Priority = Priority.NORMAL
+) -> Accepted:
     """The new document with its queued job. Raises `DependencyUnavailable`; then nothing of it stays."""
     blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
     try:
@@ -32,6 +35,7 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
         async with services.database.transaction(caller.tenant_id) as transaction:
             kept = await documents.add_blob(transaction, blob)
             job, document = _rows(services, caller, upload, format, kept)
+            job.priority = priority
             transaction.session.add_all([job, document])
             await transaction.session.flush()
             created = await jobs.note_created(transaction.driver, [job.id])
@@ -43,7 +47,7 @@ async def take_in(services: State, caller: Identity, upload: Upload, format: For
         raise
     if kept.id != blob.id:
         await _discard(services, blob)
-    await services.dispatcher.dispatch(created, tenant_id=caller.tenant_id)
+    await services.dispatcher.dispatch(created)
     bind_contextvars(document=str(document.id), job=str(job.id))
     metrics.uploads.inc(upload.size)
     log.info("document accepted", format=format, size=upload.size)

@@ -15,7 +15,7 @@ from arqueduct.settings import Settings
 from arqueduct_backend import error_handlers
 from arqueduct_backend.api import API, operation_id
 from arqueduct_backend.middleware import BodyLimit, Requests
-from arqueduct_backend.routes import documents, jobs, live, probes, search
+from arqueduct_backend.routes import bulk, documents, jobs, live, probes, queue, search
 from arqueduct_backend.routing import Routes
 from arqueduct_backend.state import opened
 
@@ -37,7 +37,7 @@ Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on 
 """
 
 ROUTERS = {
-    PREFIX: (documents.router, jobs.router, search.router, live.router),
+    PREFIX: (documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
     "": (probes.router,),
 }
 """By what stands before the paths of their routes."""

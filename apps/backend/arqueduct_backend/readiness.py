@@ -9,8 +9,9 @@ import msgspec
 from arqueduct import migrations
 from arqueduct.bus import AWAY
 from arqueduct.errors import ArqueductError
+from arqueduct.repositories import sweeps
 from arqueduct_backend.state import State
-from arqueduct_backend.workforce import workforce_of
+from arqueduct_backend.workforce import patience
 
 __all__ = ["Check", "Readiness", "readiness"]
 
@@ -91,10 +92,14 @@ async def _migrations(services: State) -> str:
 
 async def _workers(services: State) -> str:
     async with services.database.transaction() as transaction:
-        workforce = await workforce_of(transaction, services)
-    if not workforce.is_alive:
+        health = await sweeps.health(transaction.driver, lease=patience(services))
+    if not health["live_workers"]:
         raise _NotReady("No worker gives a sign of life: start one with `arqueduct worker`.")
-    return "at least one is alive"
+    return (
+        f"{health['live_workers']} alive, {health['queued']} jobs queued, the oldest due for "
+        f"{health['oldest_queued_seconds']:.0f} s, {health['running']} running, {health['retrying']} to be retried, "
+        f"{health['lapsed_leases']} leases lapsed, {health['quarantined']} quarantined"
+    )
 
 
 async def _storage(services: State) -> str:

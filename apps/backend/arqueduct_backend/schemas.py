@@ -1,14 +1,14 @@
 """What the API says, as clients see it."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, ConfigDict, Field
 
 from arqueduct import models
-from arqueduct.lifecycle import JobState
+from arqueduct.lifecycle import JobState, Priority
 from arqueduct.repositories.documents import Listed
 from arqueduct.repositories.lists import Workforce
 from arqueduct.search import Hit, Mode
@@ -21,12 +21,16 @@ __all__ = [
     "Job",
     "JobEvent",
     "Page",
+    "PriorityName",
     "SearchAnswer",
     "SearchHit",
     "SearchRequest",
 ]
 
 Item = TypeVar("Item")
+
+PriorityName = Literal["interactive", "normal", "bulk"]
+"""`lifecycle.Priority` by name."""
 
 MOST_DOCUMENTS = 1000
 """Documents that one search may name."""
@@ -80,9 +84,13 @@ class Job(Answer):
     finished_at: datetime | None
     waiting_for: str | None = Field(examples=["a free worker"])
     """Why a queued job does not run; null in every other state."""
+    position: int | None = None
+    """How many jobs begin before this one if nothing changes, where one job is asked for and it waits for its turn."""
+    priority: PriorityName
+    """Which of the tenant's jobs goes first: `interactive`, then `normal`, then `bulk`."""
 
     @classmethod
-    def of(cls, row: models.Job, workforce: Workforce) -> "Job":
+    def of(cls, row: models.Job, workforce: Workforce, position: int | None = None) -> "Job":
         return cls.model_validate(
             {
                 "id": row.id,
@@ -103,6 +111,8 @@ class Job(Answer):
                 "started_at": row.started_at,
                 "finished_at": row.finished_at,
                 "waiting_for": _waiting_for(row, workforce),
+                "position": position,
+                "priority": Priority(row.priority).name.lower(),
             }
         )
 
@@ -283,8 +293,6 @@ def _error(stored: dict[str, Any] | None) -> JobError | None:
 def _waiting_for(row: models.Job, workforce: Workforce) -> str | None:
     if row.state != JobState.QUEUED:
         return None
-    if not workforce.is_alive:
-        return "no live worker"
     if row.run_after is not None and row.run_after > workforce.now:
         return f"until {row.run_after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return "a free worker"
+    return workforce.holds(row) or "its turn"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from arq.connections import ArqRedis
 
 from arqueduct import lag
+from arqueduct.admitter import Admitter
 from arqueduct.bus import Bus, connect
 from arqueduct.database import Database, Role
 from arqueduct.dispatcher import Dispatcher
@@ -32,7 +33,6 @@ class State:
     redis: ArqRedis
     keys: Keys
     bus: Bus
-    queue: Queue
     dispatcher: Dispatcher
     storage: Storage
     embedder: QueryEmbedder
@@ -56,22 +56,22 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         query_embedder = QueryEmbedder(settings, embedder)
         stack.push_async_callback(query_embedder.aclose)
         query_embedder.warm_up()
-        bus, queue = Bus(redis, keys), Queue(redis, keys)
+        bus = Bus(redis, keys)
         bridge = Bridge(database, redis, keys, settings)
         await bridge.start()
         stack.push_async_callback(bridge.stop)
         lag_watch = asyncio.create_task(lag.watch())
         stack.callback(lag_watch.cancel)
-        dispatcher = Dispatcher(database, bus, queue)
-        stack.push_async_callback(dispatcher.aclose)
+        admitter = Admitter(database, Queue(redis, keys), alive=settings.lease_time, interval=settings.sweep)
+        admitting = asyncio.create_task(admitter.run())
+        stack.callback(admitting.cancel)
         yield State(
             settings=settings,
             database=database,
             redis=redis,
             keys=keys,
             bus=bus,
-            queue=queue,
-            dispatcher=dispatcher,
+            dispatcher=Dispatcher(bus, admitter),
             storage=Storage.open(settings.effective_storage_url),
             embedder=query_embedder,
             bridge=bridge,

@@ -1,4 +1,4 @@
-"""Hears cancels at once over pub/sub; the heartbeat brings them at the latest, so nothing depends on this."""
+"""Hears what users ask at once, over pub/sub; the heartbeat brings it at the latest, so nothing depends on this."""
 
 import asyncio
 
@@ -7,8 +7,9 @@ import structlog
 from arq.connections import ArqRedis
 
 from arqueduct.bus import AWAY
-from arqueduct.events import CANCEL, Control
+from arqueduct.events import Control
 from arqueduct.keys import Keys
+from arqueduct.lifecycle import Action
 from arqueduct_worker.leases import Leases, Stop
 
 __all__ = ["listen"]
@@ -16,6 +17,8 @@ __all__ = ["listen"]
 log = structlog.get_logger()
 
 RECONNECT_SECONDS = 1.0
+
+_STOPS: dict[str, Stop] = {Action.CANCEL: Stop.CANCEL, Action.PAUSE: Stop.PAUSE}
 
 
 async def listen(redis: ArqRedis, keys: Keys, leases: Leases) -> None:
@@ -38,5 +41,5 @@ def _obey(data: bytes, leases: Leases) -> None:
     except msgspec.DecodeError:
         log.warning("not a control message", size=len(data))
         return
-    if control.action == CANCEL:
-        leases.end(control.job_id, Stop.CANCEL)
+    if stop := _STOPS.get(control.action):
+        leases.end(control.job_id, stop)

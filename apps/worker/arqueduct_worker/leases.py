@@ -32,6 +32,10 @@ class Stop(StrEnum):
 
     CANCEL = "cancel"
     """A user asked."""
+    PAUSE = "pause"
+    """A user asked; what is done is kept."""
+    TIMEOUT = "timeout"
+    """It ran longer than its kind may."""
     LOST = "lost"
     """Another attempt may run already; this one must not write a thing."""
     SHUTDOWN = "shutdown"
@@ -65,8 +69,6 @@ class Leases:
         self._held: dict[UUID, Lease] = {}
         self._last_beat = time.monotonic()
         self._has_failed = False
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -97,7 +99,6 @@ class Leases:
         if predecessor := self._held.get(job_id):
             predecessor.end(Stop.LOST)
         self._held[job_id] = lease
-        self._idle.clear()
         metrics.active_jobs.set(len(self._held))
         try:
             yield lease
@@ -105,16 +106,6 @@ class Leases:
             if self._held.get(job_id) is lease:
                 del self._held[job_id]
             metrics.active_jobs.set(len(self._held))
-            if not self._held:
-                self._idle.set()
-
-    async def idle(self, within: float) -> bool:
-        """Waits until nothing runs here, at most `within` seconds; returns whether that came."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), within)
-        except TimeoutError:
-            return False
-        return True
 
     def end(self, job_id: UUID, stop: Stop, *, fence: int | None = None) -> None:
         """Stops the attempt at a job, if it runs here (under this fence, if one is given)."""
@@ -151,3 +142,5 @@ class Leases:
                 self.end(job_id, Stop.LOST, fence=fence)
             elif row["cancel_requested"]:
                 self.end(job_id, Stop.CANCEL, fence=fence)
+            elif row["pause_requested"]:
+                self.end(job_id, Stop.PAUSE, fence=fence)

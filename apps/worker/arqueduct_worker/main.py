@@ -6,31 +6,38 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 import uvloop
 from arq import Retry
 from arq.connections import ArqRedis
-from arq.worker import Worker, func
 
 from arqueduct import embedding, lag, logs
-from arqueduct.bus import AWAY, Bus, connect, deserialize, serialize
+from arqueduct.admitter import Admitter
+from arqueduct.bus import Bus, connect
 from arqueduct.database import Database, Role
 from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder, EmbeddingModel
 from arqueduct.errors import DependencyUnavailable, SetupError
 from arqueduct.ids import new_id
 from arqueduct.keys import Keys
-from arqueduct.pipeline import registry
-from arqueduct.queue import FUNCTION, Queue
+from arqueduct.pipeline import Registry, registry
+from arqueduct.queue import Queue
+from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
+from arqueduct.together import Together
 from arqueduct_worker.control import listen
+from arqueduct_worker.deliveries import AnyWorker, open_worker
+from arqueduct_worker.housekeeping import Housekeeping
+from arqueduct_worker.janitor import Janitor
 from arqueduct_worker.leases import Leases, Stop
 from arqueduct_worker.parsing.pool import ParserPool
 from arqueduct_worker.probes import Probes
@@ -44,54 +51,34 @@ __all__ = ["run"]
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 0.02
-"""arq asks Redis this often: a job waits 10 ms in the mean."""
-
-ARQ_TIMEOUT_SECONDS = 24 * 3600
-"""arq's own limit must never fire: it would end a job behind the back of its lease."""
-
-QUEUE_READ_LIMIT = 5000
-"""arq leaves running jobs in its set, and each worker reads only the first so many: more than a fleet runs at once."""
-
 SETTLE_SECONDS = 10
 """After the grace period, how long attempts may take to hand their jobs back."""
 
 CANCEL_AGAIN_SECONDS = 0.5
+IDLE_SECONDS = 0.02
 
-SPARE_CONNECTIONS = 4
-"""Each job that is storing holds a connection; heartbeat, progress, ends and sweeps must never wait for one."""
+SPARE_CONNECTIONS = 6
+"""Each job that is storing holds a connection; heartbeat, progress, ends, sweeps and housekeeping must never wait for
+one."""
 
 NICE = 5
 """Answering people comes before embedding: on a full machine the API gets the CPU first."""
 
 
-def run(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT."""
+def run(settings: Settings, installed: Registry | None = None) -> None:
+    """Runs until SIGTERM or SIGINT; by default with the pipelines and stages that are installed."""
     logs.configure(settings)
     os.nice(NICE)
-    uvloop.run(_run(settings))
+    uvloop.run(_run(settings, installed))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, installed: Registry | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with open_services(settings) as (services, redis, keys):
-        worker = Worker(
-            functions=[func(_deliver(Runner(services)), name=FUNCTION, max_tries=2**31)],
-            redis_pool=redis,
-            queue_name=keys.queue,
-            max_jobs=settings.worker_concurrency,
-            poll_delay=POLL_SECONDS,
-            queue_read_limit=QUEUE_READ_LIMIT,
-            job_timeout=ARQ_TIMEOUT_SECONDS,
-            keep_result=0,
-            handle_signals=False,
-            health_check_interval=3600,
-            job_serializer=serialize,
-            job_deserializer=deserialize,
-        )
-        probes = Probes(host=settings.host, port=settings.worker_metrics_port, is_alive=lambda: _is_alive(services))
+    async with open_services(settings, installed=installed) as (services, redis, keys):
+        worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
+        probes = Probes(services, worker, host=settings.host, port=settings.worker_metrics_port)
         await _announce(settings, await probes.start())
         sweeper = Sweeper(services)
         background = [
@@ -101,8 +88,11 @@ async def _run(settings: Settings) -> None:
                 services.reporter.run(),
                 sweeper.run(),
                 sweeper.beat(),
+                Housekeeping(services).run(),
+                Janitor(services).run(),
                 listen(redis, keys, services.leases),
-                _deliveries(worker),
+                services.admitter.run(),
+                worker.main(),
                 lag.watch(),
             )
         ]
@@ -118,7 +108,7 @@ async def _run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, embedder: Embedder | None = None
+    settings: Settings, *, embedder: Embedder | None = None, installed: Registry | None = None
 ) -> AsyncIterator[tuple[Services, ArqRedis, Keys]]:
     """Everything that jobs share, opened in order and closed in reverse; by default the embedder of the settings."""
     keys = Keys(prefix=settings.redis_prefix)
@@ -141,8 +131,7 @@ async def open_services(
         folder = await asyncio.to_thread(open_workspace, settings)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         bus, queue = Bus(redis, keys), Queue(redis, keys)
-        dispatcher = Dispatcher(database, bus, queue)
-        stack.push_async_callback(dispatcher.aclose)
+        admitter = Admitter(database, queue, alive=settings.lease_time, interval=settings.sweep)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
         yield (
             Services(
@@ -152,9 +141,11 @@ async def open_services(
                 embedder=embedder,
                 model_id=await _model_id(database, embedder.model),
                 parsers=parsers,
-                registry=registry(),
+                registry=installed or registry(),
                 queue=queue,
-                dispatcher=dispatcher,
+                admitter=admitter,
+                dispatcher=Dispatcher(bus, admitter),
+                completions=Together(lambda mine: _complete(database, mine)),
                 leases=leases,
                 reporter=Reporter(
                     database,
@@ -181,16 +172,6 @@ def _deliver(runner: Runner) -> Any:
     return run_job
 
 
-async def _deliveries(worker: Worker) -> None:
-    """arq's loop, through any loss of Redis: the jobs that run meanwhile go on."""
-    while True:
-        try:
-            await worker.main()
-        except AWAY as error:
-            log.warning("queue lost", error=str(error))
-            await asyncio.sleep(1)
-
-
 async def _until(stopping: asyncio.Event, background: list["asyncio.Task[Any]"]) -> None:
     """Waits for the signal, or for a background task to break, which none should."""
     signalled = asyncio.create_task(stopping.wait())
@@ -209,13 +190,28 @@ async def _end(tasks: list["asyncio.Task[Any]"]) -> None:
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
-async def _drain(worker: Worker, services: Services) -> None:
+async def _drain(worker: AnyWorker, services: Services) -> None:
     """No new job; what ends within the grace period ends, the rest goes back into the queue."""
     worker.allow_pick_jobs = False
     log.info("worker stopping", jobs=len(services.leases), grace=services.settings.shutdown_grace)
-    if not await services.leases.idle(services.settings.shutdown_grace):
+    if not await _idle(worker, services.settings.shutdown_grace):
         services.leases.end_all(Stop.SHUTDOWN)
-        await services.leases.idle(SETTLE_SECONDS)
+        await _idle(worker, SETTLE_SECONDS)
+
+
+async def _idle(worker: AnyWorker, within: float) -> bool:
+    """Waits until no wake-up is being followed, be it only claimed yet; returns whether that came."""
+    deadline = time.monotonic() + within
+    while worker.job_counter and time.monotonic() < deadline:
+        await asyncio.sleep(IDLE_SECONDS)  # noqa: ASYNC110  # arq keeps a count, and no event
+    return not worker.job_counter
+
+
+async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record | None]:
+    async with database.transaction() as transaction:
+        rows = await jobs.complete_all(transaction.driver, mine)
+    ended = {(row["id"], row["fence"]): row for row in rows}
+    return [ended.get(attempt) for attempt in mine]
 
 
 async def _model_id(database: Database, model: EmbeddingModel) -> int:
@@ -224,10 +220,6 @@ async def _model_id(database: Database, model: EmbeddingModel) -> int:
     if found is None:
         raise SetupError(f"The database does not know the embedding model {model.name}: run `arqueduct migrate up`.")
     return int(found)
-
-
-def _is_alive(services: Services) -> bool:
-    return services.leases.silent_for < services.settings.lease
 
 
 async def _announce(settings: Settings, port: int) -> None:

@@ -1,15 +1,20 @@
-"""A worker's own little HTTP server: /metrics for Prometheus, /livez for whoever restarts it.
+"""A worker's own little HTTP server: /metrics for Prometheus, /livez for whoever restarts it, /readyz for who asks why.
 
 Thirty lines instead of a framework: the worker needs no FastAPI.
 """
 
 import asyncio
-from collections.abc import Callable
+
+import msgspec
 
 from arqueduct import metrics
+from arqueduct_worker.deliveries import AnyWorker
+from arqueduct_worker.services import Services
 
 __all__ = ["Probes"]
 
+OK = "200 OK"
+UNAVAILABLE = "503 Service Unavailable"
 REQUEST_SECONDS = 5
 LONGEST_REQUEST = 8192
 
@@ -17,10 +22,11 @@ LONGEST_REQUEST = 8192
 class Probes:
     """Serves on 127.0.0.1, or on every address inside a container."""
 
-    def __init__(self, *, host: str, port: int, is_alive: Callable[[], bool]) -> None:
+    def __init__(self, services: Services, worker: AnyWorker, *, host: str, port: int) -> None:
+        self._services = services
+        self._worker = worker
         self._host = host
         self._port = port
-        self._is_alive = is_alive
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
@@ -47,11 +53,28 @@ class Probes:
             writer.close()
 
     def _page(self, path: bytes) -> tuple[str, str, bytes]:
+        checks = self._checks()
+        for name, check in checks.items():
+            metrics.dependency_up.labels(name).set(bool(check["ok"]))
         if path == b"/metrics":
-            return "200 OK", metrics.CONTENT_TYPE, metrics.render()
+            return OK, metrics.CONTENT_TYPE, metrics.render()
         if path == b"/livez":
-            alive = self._is_alive()
-            return (
-                ("200 OK", "text/plain", b"ok") if alive else ("503 Service Unavailable", "text/plain", b"no heartbeat")
-            )
-        return "404 Not Found", "text/plain", b"/metrics or /livez"
+            # Servers that are away are no reason to restart a worker: it goes on when they are back.
+            return OK, "text/plain", b"ok"
+        if path == b"/readyz":
+            is_ready = all(check["ok"] for check in checks.values())
+            answer = {"status": "ready" if is_ready else "not ready", "checks": checks}
+            return OK if is_ready else UNAVAILABLE, "application/json", msgspec.json.encode(answer)
+        return "404 Not Found", "text/plain", b"/metrics, /livez or /readyz"
+
+    def _checks(self) -> dict[str, dict[str, object]]:
+        leases = self._services.leases
+        database = leases.silent_for < 2 * self._services.settings.heartbeat
+        redis = self._worker.is_connected
+        return {
+            "database": {
+                "ok": database,
+                "detail": "answers" if database else f"Postgres gave no answer for {leases.silent_for:.0f} s.",
+            },
+            "redis": {"ok": redis, "detail": "answers" if redis else "Redis is away; running jobs go on."},
+        }

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
+
+from arqueduct.admitter import Admitter
 from arqueduct.database import Database
 from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder
@@ -10,6 +14,7 @@ from arqueduct.pipeline import Parsers, Registry
 from arqueduct.queue import Queue
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
+from arqueduct.together import Together
 from arqueduct_worker.leases import Leases
 from arqueduct_worker.reporter import Reporter
 
@@ -28,7 +33,10 @@ class Services:
     parsers: Parsers
     registry: Registry
     queue: Queue
+    admitter: Admitter
     dispatcher: Dispatcher
+    completions: Together[tuple[UUID, int], asyncpg.Record | None]
+    """Ends jobs, by `(id, fence)`, that have no results to commit with their end; None: the lease is lost."""
     leases: Leases
     reporter: Reporter
     name: str

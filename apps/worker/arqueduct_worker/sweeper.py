@@ -5,7 +5,6 @@ Each window of docs/job-lifecycle.md ("what can break, and how it heals") is one
 
 import asyncio
 import random
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,8 +14,7 @@ import structlog
 from arqueduct import __version__, metrics
 from arqueduct.bus import AWAY
 from arqueduct.errors import DependencyUnavailable
-from arqueduct.queue import WakeUp
-from arqueduct.repositories import documents, jobs, sweeps
+from arqueduct.repositories import admission, documents, sweeps
 from arqueduct_worker.services import Services
 
 __all__ = ["Sweeper"]
@@ -34,7 +32,7 @@ class Sweeper:
         self._services = services
         settings = services.settings
         self._lease = settings.lease_time
-        self._sweep = timedelta(seconds=settings.sweep)
+        self._sweep = settings.sweep
         self._redispatch = timedelta(seconds=settings.redispatch)
 
     async def beat(self) -> None:
@@ -57,14 +55,13 @@ class Sweeper:
                 log.warning("sweep not finished", error=str(error))
             except Exception:
                 log.exception("sweep failed")
-            await asyncio.sleep(self._sweep.total_seconds() * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads load
+            await asyncio.sleep(self._sweep * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads load
 
     async def sweep(self) -> None:
         """One look at everything."""
         if not await self._recover_lapsed():
             return
-        await self._send_unsent()
-        await self._resend_lost()
+        await self._readmit_lost()
         await self._finish_deletions()
 
     async def _sign_of_life(self) -> None:
@@ -78,10 +75,9 @@ class Sweeper:
                 concurrency=services.settings.worker_concurrency,
                 running=len(services.leases),
             )
-            gauges = await sweeps.gauges(driver, lease=self._lease)
-        metrics.queued_jobs.set(gauges["queued"])
-        metrics.oldest_queued_seconds.set(gauges["oldest_queued_seconds"])
-        metrics.live_workers.set(gauges["live_workers"])
+            health = await sweeps.health(driver, lease=self._lease)
+        for name, gauge in metrics.QUEUE_GAUGES.items():
+            gauge.set(health[name])
         metrics.pool_in_use.set(services.database.in_use)
 
     async def _recover_lapsed(self) -> bool:
@@ -99,29 +95,19 @@ class Sweeper:
         await self._services.dispatcher.dispatch(rows)
         return True
 
-    async def _send_unsent(self) -> None:
-        async with self._services.database.transaction() as transaction:
-            found = await sweeps.unsent(transaction.driver, older=self._sweep / 5)
-        await self._send(found, "never dispatched")
-
-    async def _resend_lost(self) -> None:
-        """Wake-ups that Redis no longer has, or that a worker locked and then died before its claim."""
-        async with self._services.database.transaction() as transaction:
+    async def _readmit_lost(self) -> None:
+        """Wake-ups that Redis no longer has, or that a worker took and then died before its claim."""
+        services = self._services
+        async with services.database.transaction() as transaction:
             unfollowed = await sweeps.unfollowed(transaction.driver, older=self._redispatch)
-        lost = await self._services.queue.lost(unfollowed)
-        async with self._services.database.transaction() as transaction:
-            # Those that wait their turn are not looked at again for a while, so that a long queue hides nothing.
-            await jobs.mark_dispatched(transaction.driver, [found for found in unfollowed if found not in lost])
-            successors = await sweeps.redispatch(transaction.driver, lost)
-        await self._send(successors, "wake-up lost")
-
-    async def _send(self, wake_ups: Sequence[WakeUp], reason: str) -> None:
-        if not wake_ups or not await self._services.queue.send(wake_ups):
+        lost = await services.queue.lost(unfollowed)
+        if not lost:
             return
-        metrics.swept.labels(reason).inc(len(wake_ups))
-        log.info("jobs dispatched by the sweeper", reason=reason, jobs=len(wake_ups))
-        async with self._services.database.transaction() as transaction:
-            await jobs.mark_dispatched(transaction.driver, wake_ups)
+        async with services.database.transaction() as transaction:
+            await admission.unadmit(transaction.driver, lost)
+        metrics.swept.labels("wake-up lost").inc(len(lost))
+        log.info("wake-ups lost; their jobs are in line again", jobs=len(lost))
+        services.admitter.nudge()
 
     async def _finish_deletions(self) -> None:
         """A second look at deleted documents, when no attempt that knew them can still be writing."""

@@ -24,7 +24,7 @@ class Tracker:
         self._spans = spans(stages)
         self._span = Span(start=0, end=0)
         self._began = time.monotonic()
-        self._reached = job.progress
+        self.reached = job.progress
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
@@ -42,13 +42,13 @@ class Tracker:
 
     def _say(self, done: int, total: int, unit: str, message: str | None, *, is_new_stage: bool) -> None:
         now = overall(self._span, done, total)
-        self._reached = max(self._reached, now)
+        self.reached = max(self.reached, now)
         self._reporter.say(
             Step(
                 job_id=self._job.id,
                 fence=self._job.fence,
                 stage=self.stage,
-                progress=self._reached,
+                progress=self.reached,
                 message=None if message is None else storable.text(message),
                 details={"done": done, "total": total, "unit": unit} if unit else {},
                 eta_seconds=eta_seconds(time.monotonic() - self._began, now),

@@ -1,9 +1,9 @@
-"""The job row: every transition is one statement that names the fence, so a losing attempt hits no row.
+"""The life of an attempt: every transition is one statement that names the fence, so a losing attempt hits no row.
 
-The steps are those of docs/job-lifecycle.md.
+The steps are those of docs/job-lifecycle.md. What users ask of jobs is in `steering`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,31 +11,27 @@ from uuid import UUID
 
 import asyncpg
 
-from arqueduct import events, storable
+from arqueduct import __version__, events, storable
 from arqueduct.database import Driver
 from arqueduct.events import JobMessage
-from arqueduct.lifecycle import JobState
-from arqueduct.queue import WakeUp
+from arqueduct.lifecycle import JobState, Outcome
+from arqueduct.repositories.statements import moving
 
 __all__ = [
-    "COLUMNS",
     "Claimed",
     "Step",
     "advance",
-    "cancel",
-    "cancel_of_document",
     "cancel_running",
     "claim",
     "complete",
+    "complete_all",
     "fail",
     "heartbeat",
-    "mark_dispatched",
     "message_of",
-    "moving",
     "note_created",
+    "pause_running",
     "release",
-    "retry",
-    "wake_up_of",
+    "retry_later",
 ]
 
 
@@ -51,6 +47,7 @@ class Claimed:
     document_name: str | None
     payload: dict[str, Any]
     fence: int
+    dispatch: int
     failures: int
     max_failures: int
     progress: float
@@ -73,31 +70,23 @@ class Step:
     is_new_stage: bool
 
 
-COLUMNS = """
-    id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
-    error, fence, seq, updated_at, dispatch, run_after
-"""
-"""What `message_of` and `wake_up_of` read of a row."""
-
-_NOTE = """
-    INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, error, attempt)
-    SELECT id, seq, tenant_id, '{event}', state, stage, progress, message, details, error, fence FROM moved
-"""
-
-
-def moving(event: str, update: str) -> str:
-    """A statement that changes rows, notes the change in the history, and returns the new state."""
-    noted = _NOTE.format(event=event)
-    return f"WITH moved AS ({update} RETURNING *), noted AS ({noted}) SELECT {COLUMNS} FROM moved"
-
-
+# The wake-ups are locked in the order of their ids, as everybody does who locks several jobs.
 _CLAIM = """
-    UPDATE jobs SET state = 'running', fence = fence + 1, seq = seq + 1, lease_owner = $3, lease_until = now() + $4,
-        started_at = coalesce(started_at, now()), updated_at = now(), error = NULL, message = NULL, eta_seconds = NULL
-    WHERE id = $1 AND dispatch = $2 AND NOT cancel_requested
-        AND (state = 'queued' OR (state = 'running' AND lease_until < now()))
-    RETURNING id, tenant_id, user_id, kind, document_id, document_name, payload, fence, failures, max_failures,
-        progress, seq, greatest(extract(epoch FROM now() - run_after), 0)::float8 AS waited
+    WITH woken AS (
+        SELECT j.id FROM jobs j JOIN unnest($1::uuid[], $2::int[]) AS w(id, dispatch) USING (id, dispatch)
+        WHERE j.state = 'queued' ORDER BY j.id FOR NO KEY UPDATE OF j
+    ), claimed AS (
+        UPDATE jobs j SET state = 'running', fence = fence + 1, seq = seq + 1, lease_owner = $3,
+            lease_until = clock_timestamp() + $4, started_at = coalesce(started_at, now()), updated_at = now(),
+            turn = NULL, error = NULL, message = NULL, eta_seconds = NULL
+        FROM woken w WHERE j.id = w.id
+        RETURNING j.id, j.tenant_id, j.user_id, kind, document_id, document_name, payload, fence, dispatch, failures,
+            max_failures, progress, seq, greatest(extract(epoch FROM now() - run_after), 0)::float8 AS waited
+    ), begun AS (
+        INSERT INTO job_attempts (job_id, attempt, tenant_id, worker, version)
+        SELECT id, fence, tenant_id, $3, $5 FROM claimed
+    )
+    SELECT * FROM claimed
 """
 
 _HEARTBEAT = """
@@ -142,6 +131,21 @@ _COMPLETE = moving(
         updated_at = clock_timestamp()
     WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested
     """,
+    outcome=Outcome.COMPLETED,
+)
+
+_COMPLETE_ALL = moving(
+    "job_completed",
+    """
+    UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = NULL,
+        details = '{}', eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(),
+        updated_at = now()
+    WHERE id IN (
+        SELECT own.id FROM jobs own JOIN unnest($1::uuid[], $2::int[]) AS mine(id, fence) USING (id, fence)
+        WHERE own.state = 'running' AND NOT own.cancel_requested ORDER BY own.id FOR NO KEY UPDATE OF own
+    )
+    """,
+    outcome=Outcome.COMPLETED,
 )
 
 _FAIL = moving(
@@ -152,72 +156,63 @@ _FAIL = moving(
         finished_at = now(), updated_at = now()
     WHERE id = $1 AND fence = $2 AND state = 'running'
     """,
+    outcome=Outcome.FAILED,
+    traceback="$4",
 )
 
-_RELEASE = moving(
-    "job_queued",
-    """
+_BACK_TO_QUEUE = """
     UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
-        run_after = now() + $3, failures = failures + $4, error = $5, message = $6, eta_seconds = NULL,
+        run_after = now() + $3, failures = failures + {failures}, error = {error}, message = $4, eta_seconds = NULL,
         lease_owner = NULL, lease_until = NULL, updated_at = now()
-    WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested
+    WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested AND NOT pause_requested
+"""
+_RETRY_LATER = moving(
+    "job_queued", _BACK_TO_QUEUE.format(failures=1, error="$5"), outcome=Outcome.RETRIED, traceback="$6"
+)
+_RELEASE = {
+    outcome: moving("job_queued", _BACK_TO_QUEUE.format(failures=0, error="NULL"), outcome=outcome)
+    for outcome in (Outcome.HANDED_BACK, Outcome.SNOOZED)
+}
+
+_PAUSE_RUNNING = moving(
+    "job_progress",
+    """
+    UPDATE jobs SET state = 'paused', stage = 'paused', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
+        message = NULL, eta_seconds = NULL, lease_owner = NULL, lease_until = NULL, updated_at = now(),
+        pause_requested = false
+    WHERE id = $1 AND fence = $2 AND state = 'running' AND pause_requested AND NOT cancel_requested
     """,
+    outcome=Outcome.PAUSED,
 )
 
-_CANCELLED = """
-    UPDATE jobs SET state = 'cancelled', stage = 'cancelled', seq = seq + 1, fence = fence + {fence}, message = NULL,
-        eta_seconds = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now(),
-        cancel_requested = false
-    WHERE {where}
-"""
-
-_CANCEL = moving("job_cancelled", _CANCELLED.format(fence=0, where="id = $1 AND state IN ('queued', 'paused')"))
-_CANCEL_FLAG = "UPDATE jobs SET cancel_requested = true WHERE id = $1 AND state = 'running' RETURNING id"
 _CANCEL_RUNNING = moving(
     "job_cancelled",
-    _CANCELLED.format(fence=0, where="id = $1 AND fence = $2 AND state = 'running' AND cancel_requested"),
-)
-# The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
-_CANCEL_OF_DOCUMENT = moving(
-    "job_cancelled",
-    _CANCELLED.format(fence=1, where="document_id = $1 AND state IN ('queued', 'running', 'paused')"),
-)
-
-_RETRY = moving(
-    "job_queued",
     """
-    UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
-        run_after = now(), failures = 0, crashes = 0, error = NULL, message = NULL, progress = 0, details = '{}',
-        finished_at = NULL, updated_at = now(), cancel_requested = false, pause_requested = false
-    WHERE id = $1 AND state IN ('failed', 'cancelled', 'partially_completed')
+    UPDATE jobs SET state = 'cancelled', stage = 'cancelled', seq = seq + 1, message = NULL, eta_seconds = NULL,
+        lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now(), cancel_requested = false,
+        pause_requested = false
+    WHERE id = $1 AND fence = $2 AND state = 'running' AND cancel_requested
     """,
+    outcome=Outcome.CANCELLED,
 )
 
 _CREATED = moving("job_queued", "UPDATE jobs SET updated_at = now() WHERE id = ANY($1::uuid[])")
 
 
 async def note_created(driver: Driver, ids: Sequence[UUID]) -> list[asyncpg.Record]:
-    """Writes the first line of history of jobs inserted in this transaction; returns their state for messages."""
+    """Puts jobs inserted in this transaction into the line; returns their state for messages."""
+    await driver.execute("SELECT line_up($1)", ids)
     return await driver.fetch(_CREATED, ids)
 
 
-async def mark_dispatched(driver: Driver, wake_ups: Iterable[WakeUp]) -> None:
-    """Notes that wake-ups were sent; one whose job moved on meanwhile is left alone."""
-    sent = list(wake_ups)
-    await driver.execute(
-        "UPDATE jobs j SET dispatched_at = now() FROM unnest($1::uuid[], $2::int[]) AS sent(id, dispatch) "
-        "WHERE j.id = sent.id AND j.dispatch = sent.dispatch AND j.state = 'queued'",
-        [wake_up.job_id for wake_up in sent],
-        [wake_up.dispatch for wake_up in sent],
+async def claim(
+    driver: Driver, wake_ups: Sequence[tuple[UUID, int]], owner: str, lease: timedelta, *, version: str = __version__
+) -> list[Claimed]:
+    """Takes jobs for new attempts, by `(id, dispatch)`. One that does not come back has a newer wake-up, or none."""
+    rows = await driver.fetch(
+        _CLAIM, [job_id for job_id, _ in wake_ups], [dispatch for _, dispatch in wake_ups], owner, lease, version
     )
-
-
-async def claim(driver: Driver, job_id: UUID, dispatch: int, owner: str, lease: timedelta) -> Claimed | None:
-    """Takes the job for a new attempt. None: the wake-up is stale, or another attempt is alive."""
-    row = await driver.fetchrow(_CLAIM, job_id, dispatch, owner, lease)
-    if row is None:
-        return None
-    return Claimed(**row)
+    return [Claimed(**row) for row in rows]
 
 
 async def heartbeat(driver: Driver, mine: Sequence[tuple[UUID, int]], lease: timedelta) -> dict[UUID, asyncpg.Record]:
@@ -278,50 +273,48 @@ async def complete(
     return await driver.fetchrow(_COMPLETE, job_id, fence, message, storable.json(details or {}))
 
 
-async def fail(driver: Driver, job_id: UUID, fence: int, error: dict[str, Any]) -> asyncpg.Record | None:
-    return await driver.fetchrow(_FAIL, job_id, fence, storable.json(error))
+async def complete_all(driver: Driver, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record]:
+    """The ends of jobs without results of their own, by `(id, fence)`; one that does not come back is lost."""
+    return await driver.fetch(_COMPLETE_ALL, [job_id for job_id, _ in mine], [fence for _, fence in mine])
 
 
-async def release(
+async def fail(
+    driver: Driver, job_id: UUID, fence: int, error: dict[str, Any], *, traceback: str | None = None
+) -> asyncpg.Record | None:
+    """Ends the job with an error for its user, and a traceback for operators."""
+    return await driver.fetchrow(_FAIL, job_id, fence, storable.json(error), traceback)
+
+
+async def retry_later(
     driver: Driver,
     job_id: UUID,
     fence: int,
+    error: dict[str, Any],
     *,
-    delay: timedelta = timedelta(0),
-    error: dict[str, Any] | None = None,
+    delay: timedelta,
     message: str | None = None,
+    traceback: str | None = None,
 ) -> asyncpg.Record | None:
-    """Puts a running job back into the queue; with an error it counts as a failure, without one it does not."""
-    failed = None if error is None else storable.json(error)
-    return await driver.fetchrow(_RELEASE, job_id, fence, delay, int(error is not None), failed, message)
+    """Puts a running job back into the queue and counts a failure. None: a cancel or a pause was asked for, or the
+    lease is lost."""
+    return await driver.fetchrow(_RETRY_LATER, job_id, fence, delay, message, storable.json(error), traceback)
 
 
-async def cancel(driver: Driver, job_id: UUID) -> asyncpg.Record | None:
-    """Ends a waiting job at once and returns its state. None: it runs and its worker is asked, or it has ended."""
-    row = await driver.fetchrow(_CANCEL, job_id)
-    if row is None:
-        await driver.fetchrow(_CANCEL_FLAG, job_id)
-    return row
+async def release(
+    driver: Driver, job_id: UUID, fence: int, outcome: Outcome, *, message: str | None = None
+) -> asyncpg.Record | None:
+    """Puts a running job back into the queue, handed back or snoozed: no failure. None: as for `retry_later`."""
+    return await driver.fetchrow(_RELEASE[outcome], job_id, fence, timedelta(0), message)
+
+
+async def pause_running(driver: Driver, job_id: UUID, fence: int) -> asyncpg.Record | None:
+    """The attempt itself confirms that it stopped, as was asked. None: nobody asked, or it owns the job no more."""
+    return await driver.fetchrow(_PAUSE_RUNNING, job_id, fence)
 
 
 async def cancel_running(driver: Driver, job_id: UUID, fence: int) -> asyncpg.Record | None:
-    """The attempt itself confirms that it stopped, as was asked. None: nobody asked, or it owns the job no more."""
+    """As `pause_running`, for a cancel."""
     return await driver.fetchrow(_CANCEL_RUNNING, job_id, fence)
-
-
-async def cancel_of_document(driver: Driver, document_id: UUID) -> list[asyncpg.Record]:
-    """Ends every unfinished job of a document at once, running or not."""
-    return await driver.fetch(_CANCEL_OF_DOCUMENT, document_id)
-
-
-async def retry(driver: Driver, job_id: UUID) -> asyncpg.Record | None:
-    """Puts an ended job back into the queue, its failures forgotten. None: its state does not allow it."""
-    return await driver.fetchrow(_RETRY, job_id)
-
-
-def wake_up_of(row: asyncpg.Record) -> WakeUp:
-    """The wake-up that a queued job needs now."""
-    return WakeUp(row["id"], row["dispatch"], row["run_after"])
 
 
 def message_of(row: asyncpg.Record) -> JobMessage:

@@ -14,25 +14,54 @@ from sqlmodel import select
 from arqueduct.database import Transaction
 from arqueduct.models import Job, JobEvent
 
-__all__ = ["Workforce", "chunks_page", "events_page", "jobs_page", "workforce"]
+__all__ = ["Workforce", "chunks_page", "events_page", "jobs_page", "position", "workforce"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workforce:
-    """What decides when a queued job runs, as Postgres sees it at this moment."""
+    """What decides when a queued job of a tenant runs, as Postgres sees it at this moment."""
 
     now: datetime
-    is_alive: bool
-    """At least one worker gave a sign of life lately."""
+    live_workers: int
+    """That gave a sign of life lately."""
+    is_paused: bool
+    """The queue, or this tenant's part of it."""
+    in_flight: int
+    """Jobs of the tenant that run, or that workers will take next."""
+    max_running: int | None
+    """How many may be in flight."""
+    paused_kinds: list[str]
+    full_kinds: list[str]
+    """Kinds of which as many run as may."""
+
+    def holds(self, job: Job) -> str | None:
+        """Why a job that is due is not taken, in the words of the API; None for one that waits for its turn."""
+        if not self.live_workers:
+            return "no live worker"
+        if self.is_paused:
+            return "the queue is paused"
+        if job.kind in self.paused_kinds:
+            return "jobs of this kind are paused"
+        if job.dispatched_at is not None:
+            return "a free worker"
+        if self.max_running is not None and self.in_flight >= self.max_running:
+            return f"tenant limit of {self.max_running}"
+        if job.kind in self.full_kinds:
+            return "limit for jobs of this kind"
+        return None
 
 
 async def workforce(transaction: Transaction, patience: timedelta) -> Workforce:
-    """`patience`: how old a sign of life may be."""
-    row = await transaction.driver.fetchrow(
-        "SELECT now() AS now, EXISTS (SELECT FROM workers WHERE beat_at > now() - $1::interval) AS is_alive", patience
-    )
-    assert row is not None  # noqa: S101  # a SELECT without FROM always has a row
-    return Workforce(now=row["now"], is_alive=row["is_alive"])
+    """Of the transaction's tenant. `patience`: how old a worker's sign of life may be."""
+    row = await transaction.driver.fetchrow("SELECT now() AS now, * FROM queue_of_tenant($1)", patience)
+    assert row is not None  # noqa: S101  # a function with OUT parameters always has a row
+    return Workforce(**row)
+
+
+async def position(transaction: Transaction, job_id: UUID) -> int | None:
+    """How many jobs begin before this one if nothing changes; None for one that does not stand in the line."""
+    found: int | None = await transaction.driver.fetchval("SELECT position_in_line($1)", job_id)
+    return found
 
 
 async def jobs_page(

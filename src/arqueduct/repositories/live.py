@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from arqueduct.database import Driver
-from arqueduct.repositories.jobs import COLUMNS
+from arqueduct.repositories.statements import COLUMNS
 
 __all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_keys"]
 

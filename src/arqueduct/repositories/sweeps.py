@@ -1,14 +1,14 @@
 """Jobs that were left behind: found by what their row says, whatever happened to worker, queue or API."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
 from arqueduct.database import Driver
+from arqueduct.lifecycle import Outcome
 from arqueduct.queue import WakeUp
-from arqueduct.repositories.jobs import moving
+from arqueduct.repositories.statements import moving
 
 __all__ = [
     "LOCK",
@@ -16,11 +16,9 @@ __all__ = [
     "due_deletions",
     "forget_deletion",
     "forget_workers",
-    "gauges",
+    "health",
     "lapsed",
-    "redispatch",
     "unfollowed",
-    "unsent",
 ]
 
 LOCK = 0x61727176
@@ -28,6 +26,9 @@ LOCK = 0x61727176
 
 BATCH = 500
 """Rows of one sweep: some tenths of a second; what is left comes with the next."""
+
+MOST_UNFOLLOWED = 10_000
+"""More than any run-way holds."""
 
 _LAPSED = "state = 'running' AND lease_until < now()"
 _TAKEN = "SELECT id FROM jobs WHERE {where} ORDER BY id LIMIT {most} FOR NO KEY UPDATE SKIP LOCKED"
@@ -44,6 +45,18 @@ _CANCELLED = moving(
         lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now(), cancel_requested = false
     WHERE {_lapsed("cancel_requested")}
     """,
+    outcome=Outcome.WORKER_DIED,
+)
+
+_PAUSED = moving(
+    "job_progress",
+    f"""
+    UPDATE jobs SET state = 'paused', stage = 'paused', seq = seq + 1, crashes = crashes + 1, dispatch = dispatch + 1,
+        dispatched_at = NULL, message = 'its worker gave no sign of life', eta_seconds = NULL, lease_owner = NULL,
+        lease_until = NULL, updated_at = now(), pause_requested = false
+    WHERE {_lapsed("pause_requested AND NOT cancel_requested")}
+    """,
+    outcome=Outcome.WORKER_DIED,
 )
 
 _QUARANTINED = moving(
@@ -57,6 +70,7 @@ _QUARANTINED = moving(
         lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now()
     WHERE {_lapsed("NOT cancel_requested AND crashes + 1 >= $1")}
     """,
+    outcome=Outcome.WORKER_DIED,
 )
 
 _REQUEUED = moving(
@@ -65,8 +79,9 @@ _REQUEUED = moving(
     UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, crashes = crashes + 1, dispatch = dispatch + 1,
         dispatched_at = NULL, run_after = now(), message = 'its worker gave no sign of life', eta_seconds = NULL,
         lease_owner = NULL, lease_until = NULL, updated_at = now()
-    WHERE {_lapsed("NOT cancel_requested AND crashes + 1 < $1")}
+    WHERE {_lapsed("NOT cancel_requested AND NOT pause_requested AND crashes + 1 < $1")}
     """,
+    outcome=Outcome.WORKER_DIED,
 )
 
 
@@ -74,40 +89,17 @@ async def lapsed(driver: Driver, *, max_crashes: int) -> list[asyncpg.Record]:
     """Takes running jobs whose lease lapsed: back to the queue, or to an end; returns their new states."""
     cancelled = await driver.fetch(_CANCELLED)
     quarantined = await driver.fetch(_QUARANTINED, max_crashes)
-    return [*cancelled, *quarantined, *await driver.fetch(_REQUEUED, max_crashes)]
-
-
-async def unsent(driver: Driver, *, older: timedelta) -> list[WakeUp]:
-    """Queued jobs that nobody dispatched: the API died after its commit, or Redis was away."""
-    rows = await driver.fetch(
-        "SELECT id, dispatch, run_after FROM jobs WHERE state = 'queued' AND dispatched_at IS NULL "
-        "AND updated_at < now() - $1::interval ORDER BY run_after LIMIT $2",
-        older,
-        BATCH,
-    )
-    return [WakeUp(*row) for row in rows]
+    paused = await driver.fetch(_PAUSED)
+    return [*cancelled, *quarantined, *paused, *await driver.fetch(_REQUEUED, max_crashes)]
 
 
 async def unfollowed(driver: Driver, *, older: timedelta) -> list[WakeUp]:
-    """Queued jobs that were dispatched and due long ago, and that no worker has claimed."""
+    """Queued jobs that were admitted to the run-way long ago, and that no worker has claimed."""
     rows = await driver.fetch(
-        "SELECT id, dispatch, run_after FROM jobs WHERE state = 'queued' "
-        "AND greatest(dispatched_at, run_after) < now() - $1::interval ORDER BY run_after LIMIT $2",
+        "SELECT id, dispatch, dispatched_at FROM jobs WHERE state = 'queued' "
+        "AND dispatched_at < now() - $1::interval ORDER BY dispatched_at LIMIT $2",
         older,
-        BATCH,
-    )
-    return [WakeUp(*row) for row in rows]
-
-
-async def redispatch(driver: Driver, lost: Sequence[WakeUp]) -> list[WakeUp]:
-    """Voids wake-ups that Redis lost; returns their successors."""
-    rows = await driver.fetch(
-        "UPDATE jobs j SET dispatch = j.dispatch + 1, dispatched_at = NULL "
-        "FROM unnest($1::uuid[], $2::int[]) AS lost(id, dispatch) "
-        "WHERE j.id = lost.id AND j.dispatch = lost.dispatch AND j.state = 'queued' "
-        "RETURNING j.id, j.dispatch, j.run_after",
-        [wake_up.job_id for wake_up in lost],
-        [wake_up.dispatch for wake_up in lost],
+        MOST_UNFOLLOWED,
     )
     return [WakeUp(*row) for row in rows]
 
@@ -141,14 +133,8 @@ async def forget_deletion(driver: Driver, document_id: UUID) -> None:
     await driver.execute("DELETE FROM deletions WHERE document_id = $1", document_id)
 
 
-async def gauges(driver: Driver, *, lease: timedelta) -> asyncpg.Record:
-    """`queued, oldest_queued_seconds, live_workers` over all tenants."""
-    rows = await driver.fetch(
-        "SELECT count(*) AS queued, "
-        "coalesce(extract(epoch FROM now() - min(run_after) FILTER (WHERE run_after <= now())), 0)::float8 "
-        "AS oldest_queued_seconds, "
-        "(SELECT count(*) FROM workers WHERE beat_at > now() - $1::interval) AS live_workers "
-        "FROM jobs WHERE state = 'queued'",
-        lease,
-    )
+async def health(driver: Driver, *, lease: timedelta) -> asyncpg.Record:
+    """Over all tenants: `queued, running, paused, retrying, oldest_queued_seconds, live_workers, lapsed_leases,
+    quarantined`."""
+    rows = await driver.fetch("SELECT * FROM queue_health($1)", lease)
     return rows[0]

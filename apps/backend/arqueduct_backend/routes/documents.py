@@ -19,6 +19,7 @@ from arqueduct.errors import (
     UnsupportedFormat,
     UploadTooLarge,
 )
+from arqueduct.lifecycle import Priority
 from arqueduct.repositories import documents, lists
 from arqueduct_backend import content, cursors, schemas
 from arqueduct_backend.deletion import delete
@@ -59,14 +60,22 @@ UPLOAD_BODY = {
     responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile),
     openapi_extra=UPLOAD_BODY,
 )
-async def create_document(request: Request, response: Response, services: Services, caller: Caller) -> schemas.Accepted:
+async def create_document(
+    request: Request,
+    response: Response,
+    services: Services,
+    caller: Caller,
+    priority: schemas.PriorityName = "normal",
+) -> schemas.Accepted:
     """Takes a file in (multipart/form-data, field `file`) and queues the job that processes it.
+
+    `priority` says which of the tenant's own jobs goes first; it takes nothing from other tenants.
 
     The answer comes as soon as the file is stored; follow the job at `Location` or over the WebSocket.
     """
     async with received(request, services.settings) as upload:
         kind = await asyncio.to_thread(formats.detect, upload.path, upload.name)
-        accepted = await take_in(services, caller, upload, kind)
+        accepted = await take_in(services, caller, upload, kind, Priority[priority.upper()])
     response.headers["Location"] = f"/api/v1/jobs/{accepted.job.id}"
     response.headers["Retry-After"] = "1"
     return accepted

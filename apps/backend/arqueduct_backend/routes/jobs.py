@@ -14,13 +14,17 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
 )
-from arqueduct.lifecycle import Action, JobState, check
+from arqueduct.identity import Identity
+from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
-from arqueduct.repositories import documents, jobs, lists
+from arqueduct.repositories import documents, lists, steering
+from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, schemas
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
+from arqueduct_backend.overseeing import JobAttempt, JobAttempts
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
+from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
 __all__ = ["router"]
@@ -30,6 +34,11 @@ router = APIRouter(
     tags=["jobs"],
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
+
+SEE_INSIDE = frozenset({"owner", "admin"})
+"""Roles that are shown tracebacks: they tell paths and versions of the installation."""
+
+TOLD = {"model": schemas.Job, "description": "It runs; its worker was told to stop."}
 
 Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
 
@@ -57,7 +66,7 @@ async def list_jobs(
 @router.get("/{job_id}", response_model=schemas.Job, responses=answers(NotFound))
 async def get_job(job_id: UUID, services: Services, transaction: TenantTransaction) -> schemas.Job:
     """One job as it stands; the WebSocket tells every change of it."""
-    return schemas.Job.of(await _find(transaction, job_id), await workforce_of(transaction, services))
+    return await _answer(transaction, services, job_id)
 
 
 @router.get(
@@ -73,28 +82,40 @@ async def list_job_events(
     return page_of(found, limit, schemas.JobEvent.of, lambda last: cursors.of("events", last.seq))
 
 
+@router.get("/{job_id}/attempts", response_model=JobAttempts, responses=answers(NotFound))
+async def list_job_attempts(job_id: UUID, transaction: TenantTransaction, caller: Caller) -> JobAttempts:
+    """Who ran it and how each attempt ended, the oldest first; of more than a hundred the newest."""
+    await _find(transaction, job_id)
+    found = await attempts_of(transaction, job_id, with_traceback=caller.role in SEE_INSIDE)
+    return JobAttempts(items=[JobAttempt.of(row) for row in found])
+
+
 @router.post(
     "/{job_id}/cancel",
     response_model=schemas.Job,
-    responses={
-        202: {"model": schemas.Job, "description": "It runs; its worker was told to stop."},
-        **answers(NotFound, IllegalTransition),
-    },
+    responses={202: TOLD, **answers(NotFound, IllegalTransition)},
 )
 async def cancel_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
     """Ends a waiting job at once (200). A running one is asked to stop, which takes moments (202)."""
-    async with services.database.transaction(caller.tenant_id) as transaction:
-        check(Action.CANCEL, JobState((await _find(transaction, job_id, locked=True)).state))
-        ended = await jobs.cancel(transaction.driver, job_id)
-        answer = await _read_again(transaction, services, job_id)
-    if ended is None:
-        response.status_code = 202
-        response.headers["Location"] = f"/api/v1/jobs/{job_id}"
-        response.headers["Retry-After"] = "1"
-        await services.dispatcher.stop([job_id])
-    else:
-        await services.dispatcher.announce([ended])
-    return answer
+    return await _act(Action.CANCEL, job_id, response, services, caller)
+
+
+@router.post(
+    "/{job_id}/pause",
+    response_model=schemas.Job,
+    responses={202: TOLD, **answers(NotFound, IllegalTransition)},
+)
+async def pause_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+    """Puts a waiting job aside at once (200). A running one is asked to stop (202); what it has done is kept."""
+    return await _act(Action.PAUSE, job_id, response, services, caller)
+
+
+@router.post(
+    "/{job_id}/resume", status_code=202, response_model=schemas.Job, responses=answers(NotFound, IllegalTransition)
+)
+async def resume_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+    """Puts a paused job back into the queue; it goes on from what is kept."""
+    return await _act(Action.RESUME, job_id, response, services, caller)
 
 
 @router.post(
@@ -102,17 +123,24 @@ async def cancel_job(job_id: UUID, response: Response, services: Services, calle
 )
 async def retry_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
     """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
+    return await _act(Action.RETRY, job_id, response, services, caller)
+
+
+async def _act(action: Action, job_id: UUID, response: Response, services: State, caller: Identity) -> schemas.Job:
     async with services.database.transaction(caller.tenant_id) as transaction:
         job = await _find(transaction, job_id, locked=True)
-        check(Action.RETRY, JobState(job.state))
-        if job.document_id is not None and await documents.find(transaction, job.document_id) is None:
+        check(action, JobState(job.state))
+        if action is Action.RETRY and job.document_id and await documents.find(transaction, job.document_id) is None:
             raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
-        queued = await jobs.retry(transaction.driver, job_id)
-        answer = await _read_again(transaction, services, job_id)
-    if queued is not None:
-        await services.dispatcher.dispatch([queued], tenant_id=caller.tenant_id)
-    response.headers["Location"] = f"/api/v1/jobs/{job_id}"
-    response.headers["Retry-After"] = "1"
+        changed = await steering.apply(transaction.driver, action, [job_id])
+        transaction.session.expire_all()  # the session does not know of statements of the driver
+        answer = await _answer(transaction, services, job_id)
+    await services.dispatcher.dispatch(changed.rows)
+    await services.dispatcher.tell(action, changed.asked)
+    if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
+        response.status_code = 202
+        response.headers["Location"] = f"/api/v1/jobs/{job_id}"
+        response.headers["Retry-After"] = "1"
     return answer
 
 
@@ -124,7 +152,7 @@ async def _find(transaction: Transaction, job_id: UUID, *, locked: bool = False)
     return found
 
 
-async def _read_again(transaction: Transaction, services: Services, job_id: UUID) -> schemas.Job:
-    """After statements of the driver, of which the session does not know."""
-    transaction.session.expire_all()
-    return schemas.Job.of(await _find(transaction, job_id), await workforce_of(transaction, services))
+async def _answer(transaction: Transaction, services: State, job_id: UUID) -> schemas.Job:
+    """Raises `NotFound`."""
+    job = await _find(transaction, job_id)
+    return schemas.Job.of(job, await workforce_of(transaction, services), await lists.position(transaction, job_id))

@@ -46,8 +46,10 @@ class Embed(Stage):
         under_way: set[asyncio.Task[int]] = set()
         try:
             while True:
-                while len(under_way) < context.settings.embedding_requests and (
-                    batch := await asyncio.to_thread(next, batches, None)
+                while (
+                    not context.is_time_up
+                    and len(under_way) < context.settings.embedding_requests
+                    and (batch := await asyncio.to_thread(next, batches, None))
                 ):
                     under_way.add(asyncio.create_task(_embed(context, batch)))
                 if not under_way:

@@ -1,0 +1,178 @@
+"""One attempt at a job: stages, end. Every write names the attempt's fence, so a losing one changes nothing.
+
+The steps are those of docs/job-lifecycle.md; no stage contains a line of this.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+import structlog
+
+from arqueduct import metrics
+from arqueduct.database import Transaction
+from arqueduct.errors import DocumentDeleted, LeaseLost
+from arqueduct.formats import Format
+from arqueduct.pipeline import Stage, StageContext, Subject
+from arqueduct.repositories import documents, jobs
+from arqueduct.repositories.jobs import Claimed
+from arqueduct_worker.ends import Ending, record
+from arqueduct_worker.leases import Lease, Stop
+from arqueduct_worker.services import Services
+from arqueduct_worker.tracker import Tracker
+
+__all__ = ["Attempt"]
+
+log = structlog.get_logger()
+
+
+class Attempt:
+    """The life of one claimed job in this process."""
+
+    def __init__(self, services: Services, claimed: Claimed, lease: Lease) -> None:
+        self._services = services
+        self._job = claimed
+        self._lease = lease
+        self._tracker: Tracker | None = None
+        self._context: StageContext | None = None
+        self._is_time_up = False
+        self._started = time.monotonic()
+        self._ended: asyncpg.Record | None = None
+        self._folder = services.folder / f"job-{claimed.id}-{claimed.fence}"
+
+    async def run(self) -> None:
+        """Runs the stages and records how it ended; a stop from outside ends the stages at once."""
+        work = self._lease.task = asyncio.create_task(self._work())
+        if self._lease.stop:  # asked between the claim and here
+            work.cancel()
+        with self._limits():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:
+                self._lease.end(Stop.SHUTDOWN)
+                await asyncio.wait({work})
+        # Not inside the task: a cancel would take a call that waits for a thread with it, and the folder would stay.
+        if self._context is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        await self._settle(work)
+
+    @contextmanager
+    def _limits(self) -> Iterator[None]:
+        """Tells the attempt when its time is up, and ends it when it goes on all the same."""
+        loop = asyncio.get_running_loop()
+        soft, hard = self._services.settings.limits_of(self._job.kind)
+        timers = [loop.call_later(soft, self._tell), loop.call_later(hard, self._lease.end, Stop.TIMEOUT)]
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _tell(self) -> None:
+        log.warning("time is up", stage=self._tracker.stage if self._tracker else None)
+        self._is_time_up = True
+        if self._context is not None:
+            self._context.is_time_up = True
+
+    async def _work(self) -> None:
+        job, services = self._job, self._services
+        stages = services.registry.stages(job.kind, without=services.settings.disabled_stages)
+        self._tracker = Tracker(job, stages, services.reporter)
+        if stages:
+            os.makedirs(self._folder)  # noqa: PTH103  # one call; in a thread it could outlive a cancel
+            context = self._context = await self._open_context(self._tracker)
+            for stage in stages:
+                self._tracker.begin(stage)
+                await self._run_stage(stage, context)
+        if self._ended is None:
+            await services.reporter.flush((job.id, job.fence))
+            self._ended = await services.completions.ask((job.id, job.fence))
+            if self._ended is None:
+                raise LeaseLost
+
+    async def _run_stage(self, stage: Stage, context: StageContext) -> None:
+        began = time.monotonic()
+        try:
+            context.checkpoint()
+            await stage.run(context)
+        except Exception as error:
+            metrics.stage_errors.labels(stage.name, getattr(error, "code", "internal_error")).inc()
+            raise
+        took = time.monotonic() - began
+        metrics.stage_seconds.labels(stage.name).observe(took)
+        log.info("stage finished", stage=stage.name, took=round(took, 3))
+
+    async def _open_context(self, tracker: Tracker) -> StageContext:
+        services = self._services
+        return StageContext(
+            subject=await self._subject(),
+            settings=services.settings,
+            folder=self._folder,
+            database=services.database,
+            storage=services.storage,
+            embedder=services.embedder,
+            model_id=services.model_id,
+            parsers=services.parsers,
+            report=tracker.report,
+            complete=self._completion,
+            is_time_up=self._is_time_up,
+        )
+
+    async def _subject(self) -> Subject:
+        job = self._job
+        async with self._services.database.transaction(job.tenant_id) as transaction:
+            found = await documents.find(transaction, job.document_id) if job.document_id else None
+        if found is None:
+            raise DocumentDeleted
+        document = found.document
+        return Subject(
+            job_id=job.id,
+            attempt=job.fence,
+            tenant_id=job.tenant_id,
+            user_id=job.user_id,
+            document_id=document.id,
+            name=document.name,
+            format=Format(document.content_type),
+            blob_id=document.blob_id,
+            size=document.size,
+            sha256=document.sha256,
+            language=document.language,
+            payload=job.payload,
+        )
+
+    @asynccontextmanager
+    async def _completion(self) -> AsyncIterator[Transaction]:
+        """The fenced end is the last statement, so that progress and heartbeats can write the row until then."""
+        job, services = self._job, self._services
+        async with services.database.transaction(job.tenant_id) as transaction:
+            yield transaction
+            await services.reporter.flush((job.id, job.fence))
+            ended = await jobs.complete(transaction.driver, job.id, job.fence)
+            if ended is None:
+                raise LeaseLost
+        self._ended = ended
+
+    async def _settle(self, work: "asyncio.Task[None]") -> None:
+        """Records and tells the end of the attempt, whichever it was."""
+        if self._ended is not None:  # whatever came after the commit
+            end = "completed"
+        elif self._lease.stop is Stop.LOST:
+            end = "lost"
+        else:
+            error = None if work.cancelled() else work.exception()
+            has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress
+            stage = self._tracker.stage if self._tracker else "queued"
+            ending = Ending(job=self._job, stop=self._lease.stop, error=error, stage=stage, has_advanced=has_advanced)
+            end, self._ended = await record(self._services, ending)
+        if end == "lost":
+            metrics.lease_losses.inc()
+        elif end == "retried":
+            metrics.job_retries.inc()
+        metrics.job_ends.labels(self._job.kind, end).inc()
+        log.info("attempt ended", end=end, took=round(time.monotonic() - self._started, 3))
+        if self._ended is not None:
+            await self._services.dispatcher.dispatch([self._ended])

@@ -1,0 +1,23 @@
+DROP FUNCTION queue_health(interval);
+DROP FUNCTION position_in_line(uuid);
+DROP FUNCTION queue_of_tenant(interval);
+DROP FUNCTION unadmit(uuid[], integer[]);
+DROP FUNCTION admit(integer, interval);
+DROP FUNCTION tenants_in_line();
+DROP FUNCTION held_kinds();
+DROP FUNCTION in_flight();
+DROP FUNCTION line_up(uuid[]);
+DROP FUNCTION kinds_in_line(uuid);
+DROP VIEW jobs_in_line;
+DROP TABLE fair_shares;
+DROP TABLE queue_rules;
+DROP TABLE job_attempts;
+DROP INDEX jobs_quarantined_idx;
+DROP INDEX jobs_paused_idx;
+DROP INDEX jobs_dispatched_idx;
+DROP INDEX jobs_not_in_line_idx;
+DROP INDEX jobs_line_user_idx;
+DROP INDEX jobs_line_idx;
+ALTER TABLE jobs DROP CONSTRAINT priority;
+ALTER TABLE jobs DROP COLUMN turn;
+-- What waits in a line of this revision is sent by the sweeper of the one before.

@@ -1,0 +1,73 @@
+"""Keeps the run-way in Redis filled from the line in Postgres. Runs in every API process and every worker.
+
+Whoever commits a job, claims one or ends one gives a nudge; nothing depends on it, since every process also looks
+by itself.
+"""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+import structlog
+
+from arqueduct.database import Database
+from arqueduct.errors import DependencyUnavailable
+from arqueduct.queue import Queue
+from arqueduct.repositories import admission
+
+__all__ = ["Admitter"]
+
+log = structlog.get_logger()
+
+LEAST_PAUSE = 0.005
+"""Between two looks: under load one look then serves many nudges."""
+AWAY_PAUSE = 1.0
+"""After a look that failed."""
+
+
+class Admitter:
+    """Moves jobs whose turn has come from the line to the run-way."""
+
+    def __init__(self, database: Database, queue: Queue, *, alive: timedelta, interval: float) -> None:
+        self._database = database
+        self._queue = queue
+        self._alive = alive
+        self._interval = interval
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """There may be a job to admit, or room for one."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Looks for as long as the process lives: when nudged, when a job comes due, and every `interval` seconds."""
+        while True:
+            pause = await self._look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._nudged.wait()
+            await asyncio.sleep(LEAST_PAUSE)
+
+    async def admit(self) -> float | None:
+        """One look; returns the seconds until the next job comes due. Raises `DependencyUnavailable`."""
+        self._nudged.clear()
+        async with self._database.autocommit() as driver:
+            admitted = await admission.admit(driver, alive=self._alive)
+        if admitted.wake_ups and not await self._queue.send(admitted.wake_ups):
+            async with self._database.autocommit() as driver:
+                await admission.unadmit(driver, admitted.wake_ups)
+            raise DependencyUnavailable("Redis is away")
+        return admitted.next_due_seconds
+
+    async def _look(self) -> float:
+        """Seconds until the next look is due."""
+        try:
+            due_in = await self.admit()
+        except DependencyUnavailable as error:
+            log.warning("jobs not admitted", error=str(error))
+        except Exception:
+            log.exception("jobs not admitted")
+        else:
+            return self._interval if due_in is None else min(self._interval, max(due_in, 0.0))
+        await asyncio.sleep(AWAY_PAUSE)
+        return 0.0

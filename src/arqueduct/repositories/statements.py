@@ -1,0 +1,34 @@
+"""How a change of the job row is written: with its line of history, and the end of the attempt, if it ends one."""
+
+from arqueduct.lifecycle import Outcome
+
+__all__ = ["COLUMNS", "moving"]
+
+COLUMNS = """
+    id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
+    error, fence, seq, updated_at, dispatch, run_after
+"""
+"""What `messages.message_of` reads of a row."""
+
+_NOTE = """
+    INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, error, attempt)
+    SELECT id, seq, tenant_id, '{event}', state, stage, progress, message, details, error, fence FROM moved
+"""
+
+# `old` is the row as the statement found it: all parts of a statement see the same snapshot.
+_END = """
+    UPDATE job_attempts a SET ended_at = clock_timestamp(), outcome = '{outcome}', stage = old.stage,
+        code = m.error ->> 'code', message = m.error ->> 'message', traceback = {traceback}
+    FROM moved m JOIN jobs old ON old.id = m.id
+    WHERE a.job_id = m.id AND a.ended_at IS NULL
+"""
+
+
+def moving(event: str, update: str, *, outcome: Outcome | None = None, traceback: str = "NULL") -> str:
+    """A statement that changes rows, notes the change in the history, and returns the new state.
+
+    With an outcome it also ends the attempt that is under way, if one is.
+    """
+    ended = "" if outcome is None else f", ended AS ({_END.format(outcome=outcome, traceback=traceback)})"
+    noted = _NOTE.format(event=event)
+    return f"WITH moved AS ({update} RETURNING *), noted AS ({noted}){ended} SELECT {COLUMNS} FROM moved"

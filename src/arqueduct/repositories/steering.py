@@ -1,0 +1,158 @@
+"""What users ask of jobs: cancel, pause, resume, retry, one job or thousands.
+
+A job that waits is changed at once. One that runs is asked: its worker hears it over pub/sub, or by heartbeat. What a
+state does not allow is left as it is; `lifecycle.check` says so beforehand where one job is meant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from arqueduct.database import Driver
+from arqueduct.lifecycle import Action, Outcome
+from arqueduct.repositories.statements import moving
+
+__all__ = ["Changed", "JobFilter", "apply", "cancel_of_document", "matching", "remaining"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """What became of the jobs."""
+
+    rows: list[asyncpg.Record] = field(default_factory=list)
+    """Their new states, where the change is done."""
+    asked: list[UUID] = field(default_factory=list)
+    """Those that run; their workers have to be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs are meant; what is None does not matter."""
+
+    ids: Sequence[UUID] | None = None
+    states: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    document_ids: Sequence[UUID] | None = None
+    user_id: UUID | None = None
+    error_code: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+_ENDED = """
+    UPDATE jobs SET state = 'cancelled', stage = 'cancelled', seq = seq + 1, fence = fence + {fence}, message = NULL,
+        eta_seconds = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(), updated_at = now(),
+        cancel_requested = false, pause_requested = false
+    WHERE {where}
+"""
+_CANCEL = moving("job_cancelled", _ENDED.format(fence=0, where="id = ANY($1) AND state IN ('queued', 'paused')"))
+_ASK_TO_CANCEL = (
+    "UPDATE jobs SET cancel_requested = true WHERE id = ANY($1) AND state = 'running' AND NOT cancel_requested "
+    "RETURNING id"
+)
+# The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
+_CANCEL_OF_DOCUMENT = moving(
+    "job_cancelled",
+    _ENDED.format(fence=1, where="document_id = $1 AND state IN ('queued', 'running', 'paused')"),
+    outcome=Outcome.CANCELLED,
+)
+
+_PAUSE = moving(
+    "job_progress",
+    """
+    UPDATE jobs SET state = 'paused', stage = 'paused', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
+        turn = NULL, updated_at = now()
+    WHERE id = ANY($1) AND state = 'queued'
+    """,
+)
+_ASK_TO_PAUSE = (
+    "UPDATE jobs SET pause_requested = true WHERE id = ANY($1) AND state = 'running' AND NOT cancel_requested "
+    "AND NOT pause_requested RETURNING id"
+)
+
+_AGAIN = """
+    UPDATE jobs SET state = 'queued', stage = 'queued', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
+        turn = NULL, run_after = now(), message = NULL, updated_at = now(), cancel_requested = false,
+        pause_requested = false {more}
+    WHERE {where}
+"""
+_RESUME = moving("job_queued", _AGAIN.format(more="", where="id = ANY($1) AND state = 'paused'"))
+_RETRY = moving(
+    "job_queued",
+    _AGAIN.format(
+        more=", failures = 0, crashes = 0, error = NULL, progress = 0, details = '{}', finished_at = NULL",
+        where="""
+        id = ANY($1) AND state IN ('failed', 'cancelled', 'partially_completed') AND (document_id IS NULL
+            OR EXISTS (SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL))
+        """,
+    ),
+)
+
+_WAITING = {Action.CANCEL: _CANCEL, Action.PAUSE: _PAUSE, Action.RESUME: _RESUME, Action.RETRY: _RETRY}
+_RUNNING = {Action.CANCEL: _ASK_TO_CANCEL, Action.PAUSE: _ASK_TO_PAUSE}
+
+# In which rows the action would still change something.
+_CHANGEABLE = {
+    Action.CANCEL: "(state IN ('queued', 'paused') OR (state = 'running' AND NOT cancel_requested))",
+    Action.PAUSE: "(state = 'queued' OR (state = 'running' AND NOT cancel_requested AND NOT pause_requested))",
+    Action.RESUME: "state = 'paused'",
+    Action.RETRY: "(state IN ('failed', 'cancelled', 'partially_completed') AND (document_id IS NULL OR EXISTS "
+    "(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL)))",
+}
+
+_FILTER = """
+    ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text[] IS NULL OR state = ANY($2))
+    AND ($3::text[] IS NULL OR kind = ANY($3)) AND ($4::uuid[] IS NULL OR document_id = ANY($4))
+    AND ($5::uuid IS NULL OR user_id = $5) AND ($6::text IS NULL OR error ->> 'code' = $6)
+    AND ($7::timestamptz IS NULL OR created_at > $7) AND ($8::timestamptz IS NULL OR created_at < $8)
+"""
+
+
+async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
+    """Does what is asked to those of the jobs whose state allows it."""
+    asked = await driver.fetch(_RUNNING[action], ids) if action in _RUNNING else []
+    rows = await driver.fetch(_WAITING[action], ids)
+    if action in (Action.RESUME, Action.RETRY):
+        await driver.execute("SELECT line_up($1)", [row["id"] for row in rows])
+    return Changed(rows=rows, asked=[row["id"] for row in asked])
+
+
+async def cancel_of_document(driver: Driver, document_id: UUID) -> list[asyncpg.Record]:
+    """Ends every unfinished job of a document at once, running or not."""
+    return await driver.fetch(_CANCEL_OF_DOCUMENT, document_id)
+
+
+async def matching(driver: Driver, action: Action, wanted: JobFilter, *, limit: int) -> list[UUID]:
+    """Jobs of the filter that the action would change, locked. Those that somebody else holds just now are left out."""
+    rows = await driver.fetch(
+        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $9 "
+        "FOR NO KEY UPDATE SKIP LOCKED",
+        *_values(wanted),
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def remaining(driver: Driver, action: Action, wanted: JobFilter) -> int:
+    """How many `matching` would find if nobody held any."""
+    found: int = await driver.fetchval(
+        f"SELECT count(*) FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER}", *_values(wanted)
+    )
+    return found
+
+
+def _values(wanted: JobFilter) -> tuple[Any, ...]:
+    return (
+        wanted.ids,
+        wanted.states,
+        wanted.kinds,
+        wanted.document_ids,
+        wanted.user_id,
+        wanted.error_code,
+        wanted.created_after,
+        wanted.created_before,
+    )
