@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,52 @@ async def test_no_key_climbs_out(storage: Storage, tmp_path: Path, key: str) -> 
         await storage.put_file(key, tmp_path)
     with pytest.raises(ValueError, match="not a key"):
         await storage.delete_prefix(key)
+
+
+async def test_a_listing_has_every_file_once_with_its_size_and_time(
+    storage: Storage, file_of: Callable[[bytes], Path]
+) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    source = file_of(b"four")
+    wanted = {f"a/{number}/original" for number in range(1100)}
+    await asyncio.gather(*[storage.put_file(key, source) for key in [*wanted, "ab/original"]])
+    pages = [page async for page in storage.pages("a")]
+    files = [file for page in pages for file in page]
+    assert len(pages) > 1
+    assert sorted(file.key for file in files) == sorted(wanted)
+    assert {file.size for file in files} == {4}
+    assert all(before < file.modified < datetime.now(UTC) + timedelta(minutes=1) for file in files)
+
+
+async def test_a_listing_of_nothing_is_empty(storage: Storage) -> None:
+    assert [page async for page in storage.pages("nothing")] == []
+
+
+async def test_files_are_deleted_by_name_and_those_that_are_gone_are_not_missed(
+    storage: Storage, file_of: Callable[[bytes], Path]
+) -> None:
+    paths = [f"a/{number}/original" for number in range(5)]
+    for key in paths:
+        await storage.put_file(key, file_of(b"x"))
+    await storage.delete(paths[:2])
+    await storage.delete(paths[:4])
+    await storage.delete([])
+    assert [await storage.size(key) for key in paths] == [None, None, None, None, 1]
+
+
+async def test_halves_leave_with_the_folders_that_only_they_need(
+    tmp_path: Path, file_of: Callable[[bytes], Path]
+) -> None:
+    root = tmp_path / "store"
+    storage = Storage.open(root.as_uri())
+    await storage.put_file(KEY, file_of(b"x"))
+    (root / "tenants/t/blobs/b/original#2").write_bytes(b"half")
+    (root / "tenants/t/blobs/c").mkdir()
+    (root / "tenants/t/blobs/c/original#1").write_bytes(b"another")
+    assert await storage.delete_halves(datetime.now(UTC) - timedelta(minutes=1)) == []
+    assert sorted(await storage.delete_halves(datetime.now(UTC) + timedelta(minutes=1))) == [4, 7]
+    assert names(root / "tenants/t/blobs") == {"b"}
+    assert await storage.size(KEY) == 1
 
 
 async def test_a_healthy_storage_passes_the_check(storage: Storage) -> None:

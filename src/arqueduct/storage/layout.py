@@ -5,14 +5,34 @@ text extracted from it can be forgotten there; erasing a tenant is the same, one
 that a bucket policy can tell tenants apart.
 """
 
+import re
+from dataclasses import dataclass
 from uuid import UUID
 
-__all__ = ["blob_key", "blob_prefix", "tenant_prefix", "text_key"]
+__all__ = ["TENANTS", "Place", "blob_key", "blob_prefix", "place_of", "tenant_prefix", "text_key"]
+
+TENANTS = "tenants"
+"""Everything lies below."""
+
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_KEY = re.compile(
+    rf"{TENANTS}/(?P<tenant>{_ID})/blobs/(?P<blob>{_ID})/(?:original|text/(?P<recipe>[A-Za-z0-9._=-]+)\.jsonl\.zst)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a key says of its file."""
+
+    tenant_id: UUID
+    blob_id: UUID
+    recipe: str | None
+    """Of the text; `None` for the bytes as they were uploaded."""
 
 
 def tenant_prefix(tenant_id: UUID | str) -> str:
     """Everything a tenant keeps; deleting it erases the tenant from the storage."""
-    return f"tenants/{tenant_id}"
+    return f"{TENANTS}/{tenant_id}"
 
 
 def blob_prefix(tenant_id: UUID | str, blob_id: UUID | str) -> str:
@@ -32,3 +52,10 @@ def text_key(tenant_id: UUID | str, blob_id: UUID | str, recipe: str) -> str:
     find the text of an older one. `recipe` is a hash or another word of letters, digits, `.`, `_`, `=` and `-`.
     """
     return f"{blob_prefix(tenant_id, blob_id)}/text/{recipe}.jsonl.zst"
+
+
+def place_of(key: str) -> Place | None:
+    """The reverse of `blob_key` and `text_key`. `None`: neither made this key."""
+    if not (found := _KEY.fullmatch(key)):
+        return None
+    return Place(tenant_id=UUID(found["tenant"]), blob_id=UUID(found["blob"]), recipe=found["recipe"])

@@ -1,13 +1,18 @@
 """What a folder on this machine needs beyond what obstore does for it; every function here blocks."""
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["make_private", "prove_writable", "remove_leftovers", "settle"]
+__all__ = ["make_private", "prove_writable", "remove_halves", "remove_leftovers", "settle"]
 
 PRIVATE = 0o700
 """Documents of users: no other account of this machine may read them, whatever the umask says."""
+
+HALF = re.compile(r".+#[0-9]+")
+"""obstore writes `name#1`, and renames it when it is whole; no key has a `#`."""
 
 
 def make_private(folder: Path) -> None:
@@ -33,6 +38,36 @@ def settle(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Removes what a listing does not show: empty folders, and the halves of files whose writer was killed."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_halves(root: Path, before: float) -> Iterator[list[int]]:
+    """Removes halves of files last written before that time (of `os.stat`); yields their sizes, folder by folder.
+
+    Folders that this leaves empty go too.
+    """
+    for place, _, names in os.walk(root):
+        sizes = []
+        for name in filter(HALF.fullmatch, names):
+            half = Path(place, name)
+            try:
+                status = half.stat()
+                if status.st_mtime < before:
+                    half.unlink()
+                    sizes.append(status.st_size)
+            except FileNotFoundError:  # its writer finished it, or somebody deleted the blob
+                continue
+        if sizes:
+            _remove_empty(Path(place), root)
+        yield sizes
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:  # not empty
+            return
+        folder = folder.parent
 
 
 def prove_writable(root: Path) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +24,7 @@ from arqueduct.storage import failures, local
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "StoredFile"]
 
 CLOUDS = frozenset({"abfs", "abfss", "adl", "az", "azure", "gs", "s3", "s3a"})
 KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*")
@@ -38,6 +40,8 @@ PAGE = 1000
 """Keys per request of a deletion: the most that S3 lists and deletes at a time."""
 DELETION_ROUNDS = 5
 """Deletions under one prefix that may collide with others before this one gives up."""
+FOLDERS = 500
+"""Folders looked into in one go of a thread: some milliseconds, so that a stopping process need not wait for it."""
 
 CLIENT: "ClientConfig" = {
     "connect_timeout": timedelta(seconds=5),
@@ -45,6 +49,17 @@ CLIENT: "ClientConfig" = {
     "timeout": timedelta(hours=6),  # for a whole transfer; a stalled one is caught by read_timeout
 }
 RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}  # beyond that the job tries again
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """One line of a listing."""
+
+    key: str
+    size: int
+    """Bytes."""
+    modified: datetime
+    """By the clock of the storage."""
 
 
 class Storage:
@@ -150,6 +165,43 @@ class Storage:
             if self._root:
                 await asyncio.to_thread(local.remove_leftovers, self._root / prefix)
         return deleted
+
+    async def pages(self, prefix: str) -> AsyncIterator[list[StoredFile]]:
+        """The files below `prefix`, a thousand at a time, in an order of the storage's own.
+
+        What comes or goes meanwhile may be in it or not.
+        """
+        _valid(prefix)
+        found = obstore.list(self._store, prefix, chunk_size=PAGE)
+        while True:
+            with failures.translated(prefix):
+                page = await anext(found, None)
+            if page is None:
+                return
+            yield [StoredFile(key=entry["path"], size=entry["size"], modified=entry["last_modified"]) for entry in page]
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Deletes these files, at most a thousand; one that is gone already is no error."""
+        for key in keys:
+            _valid(key)
+        with failures.translated(keys[0] if keys else ""):
+            if not await self._delete(list(keys)):
+                for key in keys:
+                    await self._delete([key])
+
+    async def delete_halves(self, before: datetime) -> list[int]:
+        """Deletes what writers that were killed left on a local disk, last written before then; returns the sizes.
+
+        Clouds have no such files: what a broken upload leaves there is a matter for the bucket's lifecycle rules.
+        """
+        if not self._root:
+            return []
+        sizes: list[int] = []
+        folders = local.remove_halves(self._root, before.timestamp())
+        with failures.translated(self._place):
+            while some := await asyncio.to_thread(lambda: list(islice(folders, FOLDERS))):
+                sizes.extend(size for folder in some for size in folder)
+        return sizes
 
     async def check(self) -> None:
         """Proves that the storage is there and lets this account in, with one small request.

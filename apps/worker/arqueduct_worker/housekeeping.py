@@ -1,0 +1,122 @@
+"""Deletes finished jobs and history when they are old. Runs in every worker; an advisory lock lets one prune at a time.
+
+Each batch is a transaction of its own, so nobody waits long for a lock, and a stop loses one batch.
+"""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import structlog
+
+from arqueduct import metrics
+from arqueduct.database import Driver
+from arqueduct.errors import DependencyUnavailable
+from arqueduct.repositories import chores, retention
+from arqueduct.repositories.chores import Chore
+from arqueduct.repositories.retention import BEGINNING, Looked, Position
+from arqueduct_worker.services import Services
+
+__all__ = ["Housekeeping"]
+
+log = structlog.get_logger()
+
+JITTER = 0.2
+"""Share by which the pause varies, so that workers do not all ask at once."""
+
+JOBS, EVENTS = 500, 1000
+"""Of one batch. A job takes some ten rows with it; both are some tens of milliseconds."""
+
+PAUSE_SECONDS = 0.05
+"""Between two batches: those who serve go first."""
+
+ALL_EVERY = timedelta(days=1)
+"""A job that stayed may go once its document is deleted. That is seen when all old jobs are looked at, once a day;
+in between only those are that became old since the last time."""
+
+OVERLAP = timedelta(minutes=10)
+"""Looked at twice: what took long to commit tells an end from before the last look."""
+
+
+class Housekeeping:
+    """Prunes, for all tenants."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        settings = services.settings
+        self._jobs = timedelta(days=settings.keep_jobs_days)
+        self._events = timedelta(days=settings.keep_events_days)
+
+    async def run(self) -> None:
+        """Prunes for as long as the process lives."""
+        while True:
+            try:
+                await self.prune()
+            except DependencyUnavailable as error:
+                log.warning("not pruned", error=str(error))
+            except Exception:
+                log.exception("not pruned")
+            await asyncio.sleep(self._services.settings.housekeeping * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  # spreads load
+
+    async def prune(self) -> None:
+        """Deletes all that is old by now, unless another worker is at it."""
+        jobs, attempts = await self._prune_jobs()
+        events = await self._prune_events()
+        if jobs or attempts or events:
+            log.info("pruned", jobs=jobs, attempts=attempts, events=events)
+
+    async def _prune_jobs(self) -> tuple[int, int]:
+        jobs = attempts = 0
+        is_full, position = await self._where_to_begin()
+        while looked := await self._some_jobs(position):
+            jobs += looked.jobs
+            attempts += looked.attempts
+            if looked.looked < JOBS:
+                await self._note_done(is_full)
+                break
+            position = looked.position
+            await asyncio.sleep(PAUSE_SECONDS)
+        return jobs, attempts
+
+    async def _where_to_begin(self) -> tuple[bool, Position]:
+        async with self._services.database.transaction() as transaction:
+            driver = transaction.driver
+            recent = await chores.last_done(driver, Chore.PRUNE_RECENT_JOBS)
+            if recent is None or await chores.last_done(driver, Chore.PRUNE_ALL_JOBS, within=ALL_EVERY) is None:
+                return True, Position()
+        return False, Position(finished_at=recent - self._jobs - OVERLAP)
+
+    async def _some_jobs(self, position: Position) -> Looked | None:
+        """None: another worker prunes right now."""
+        async with self._services.database.transaction() as transaction:
+            driver = transaction.driver
+            if not await _is_alone(driver):
+                return None
+            looked = await retention.prune_jobs(driver, older=self._jobs, most=JOBS, after=position)
+        metrics.pruned_rows.labels("jobs").inc(looked.jobs)
+        metrics.pruned_rows.labels("job_attempts").inc(looked.attempts)
+        return looked
+
+    async def _note_done(self, is_full: bool) -> None:
+        async with self._services.database.transaction() as transaction:
+            await chores.done(transaction.driver, Chore.PRUNE_RECENT_JOBS)
+            if is_full:
+                await chores.done(transaction.driver, Chore.PRUNE_ALL_JOBS)
+
+    async def _prune_events(self) -> int:
+        pruned, after = 0, BEGINNING
+        while True:
+            async with self._services.database.transaction() as transaction:
+                driver = transaction.driver
+                if not await _is_alone(driver):
+                    return pruned
+                some, after = await retention.prune_events(driver, older=self._events, most=EVENTS, after=after)
+            metrics.pruned_rows.labels("job_events").inc(some)
+            pruned += some
+            if some < EVENTS:
+                return pruned
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _is_alone(driver: Driver) -> bool:
+    return bool(await driver.fetchval("SELECT pg_try_advisory_xact_lock($1)", retention.LOCK))

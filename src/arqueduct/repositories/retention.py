@@ -1,0 +1,65 @@
+"""What is old leaves. The statements are functions of the schema (sql/versions), which run as its owner: no role that
+serves may delete a job. Each deletes one batch and says where to go on.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from arqueduct.database import Driver
+
+__all__ = ["BEGINNING", "LOCK", "Looked", "Position", "prune_events", "prune_jobs"]
+
+LOCK = 0x61727177
+"""Advisory lock of the one worker that prunes at a moment ("arqw")."""
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Between two finished jobs, in order of their end."""
+
+    finished_at: datetime = BEGINNING
+    job_id: UUID = field(default=UUID(int=0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What became of one batch of finished jobs."""
+
+    looked: int
+    jobs: int
+    """Deleted, each with its history."""
+    attempts: int
+    """Deleted, of jobs that stay."""
+    position: Position
+    """Behind the last one looked at."""
+
+
+async def prune_jobs(driver: Driver, *, older: timedelta, most: int, after: Position) -> Looked:
+    """Looks at the next `most` jobs that finished longer than `older` ago, and deletes those that may go.
+
+    A job stays as long as a document names it or it has a child; of one that stays only the last attempt does.
+    Fewer than `most` looked at means that there are no more.
+    """
+    row = await driver.fetchrow(
+        "SELECT * FROM prune_jobs($1, $2, $3, $4)", older, most, after.finished_at, after.job_id
+    )
+    assert row is not None  # noqa: S101  # a function with OUT parameters returns one row
+    return Looked(
+        looked=row["looked"],
+        jobs=row["pruned_jobs"],
+        attempts=row["pruned_attempts"],
+        position=Position(finished_at=row["after_at"], job_id=row["after_id"]),
+    )
+
+
+async def prune_events(driver: Driver, *, older: timedelta, most: int, after: datetime) -> tuple[int, datetime]:
+    """Deletes about `most` lines of history older than `older`, of finished jobs, never a job's last one.
+
+    Returns how many, and from which moment to go on; fewer than `most` means that there are no more.
+    """
+    row = await driver.fetchrow("SELECT * FROM prune_events($1, $2, $3)", older, most, after)
+    assert row is not None  # noqa: S101  # a function with OUT parameters returns one row
+    return row["pruned"], row["after_at"]
