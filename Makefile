@@ -7,6 +7,8 @@ BIN := .venv/bin
 PYTHON_MODULE := $(BIN)/python -P -m
 INSTALLED := .venv/.installed
 LOCK := requirements/dev.txt
+# What the queue is measured against lives apart: its driver is under the LGPL, and no dependency of ours.
+PEERS := .venv-peers
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -37,6 +39,10 @@ up: install  ## Run servers, API and worker on this machine until Ctrl-C
 bench: install  ## Measure the pipeline on DOCUMENTS
 	@$(PYTHON_MODULE) arqueduct.cli bench $(DOCUMENTS) $(ARGS)
 
+.PHONY: bench-queue
+bench-queue: install $(PEERS)/.installed  ## Measure the queue beside arq's own worker and procrastinate
+	@$(PYTHON_MODULE) arqueduct.cli bench queue --peers $(PEERS)/bin/python $(ARGS)
+
 ##@ Work on it
 
 .PHONY: install
@@ -66,6 +72,10 @@ tests: install  ## All tests, on a real Postgres and a real Valkey; fails below 
 unit integration migration acceptance: install  ## One kind of tests, without coverage
 	@$(PYTHON_MODULE) pytest tests/$@ $(ARGS)
 
+.PHONY: chaos
+chaos: install  ## Kill, stop and restart everything under 500 jobs, and count what was lost
+	@$(PYTHON_MODULE) tests.chaos --jobs 500 --seconds 120 $(ARGS)
+
 .PHONY: format
 format: install  ## Mend what can be mended by itself
 	@$(PYTHON_MODULE) ruff check --fix $(CODE)
@@ -83,12 +93,13 @@ lock: install  ## Resolve the dependencies anew into requirements/
 	@# The images get what development has tested: the same versions, of fewer packages.
 	@$(COMPILE) --constraint $(LOCK) --extra backend --extra local-embeddings --output-file requirements/backend.txt pyproject.toml
 	@$(COMPILE) --constraint $(LOCK) --extra worker --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
+	@printf 'procrastinate>=3\npsycopg-binary\nuvloop\n' | $(COMPILE) --output-file requirements/peers.txt -
 	@echo hatchling | $(COMPILE) --constraint $(LOCK) --output-file requirements/build.txt -
 	@echo "requirements/ is written; run make test."
 
 .PHONY: clean
 clean:  ## Remove .venv, builds and caches; data folders stay
-	rm -rf .venv build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(PEERS) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src apps tests sql examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -110,3 +121,8 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)
+
+$(PEERS)/.installed: requirements/peers.txt
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@

@@ -1,11 +1,20 @@
 """What is said and answered by who looks after jobs: which are meant, what became of them, how the queue stands."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 import asyncpg
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from arqueduct.lifecycle import JobState, Outcome
@@ -20,6 +29,16 @@ MOST_NAMED = 1000
 """Values of one field of a selection."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+
+
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("out_of_range", "The moment lies outside of the calendar.") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class JobSelection(BaseModel):
@@ -44,8 +63,8 @@ class JobSelection(BaseModel):
     """Who created them."""
     error_code: Name | None = None
     """Of the job's newest error."""
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     all: StrictBool = False
     """Every job of the tenant. Instead of the other fields."""
 

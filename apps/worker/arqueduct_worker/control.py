@@ -10,6 +10,7 @@ from arqueduct.bus import AWAY
 from arqueduct.events import Control
 from arqueduct.keys import Keys
 from arqueduct.lifecycle import Action
+from arqueduct_worker.channel import hear
 from arqueduct_worker.leases import Leases, Stop
 
 __all__ = ["listen"]
@@ -25,11 +26,7 @@ async def listen(redis: ArqRedis, keys: Keys, leases: Leases) -> None:
     """Listens for as long as the process lives, through any loss of Redis."""
     while True:
         try:
-            async with redis.pubsub() as channel:
-                await channel.subscribe(keys.control)
-                async for message in channel.listen():
-                    if message["type"] == "message":
-                        _obey(message["data"], leases)
+            await hear(redis, keys.control, on_message=lambda data: _obey(data, leases), on_subscribed=lambda: None)
         except AWAY as error:
             log.warning("control channel lost", error=str(error))
         await asyncio.sleep(RECONNECT_SECONDS)

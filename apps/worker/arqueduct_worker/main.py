@@ -200,11 +200,11 @@ async def _drain(worker: AnyWorker, services: Services) -> None:
 
 
 async def _idle(worker: AnyWorker, within: float) -> bool:
-    """Waits until no wake-up is being followed, be it only claimed yet; returns whether that came."""
+    """Waits until no wake-up is being followed, be it only taken yet; returns whether that came."""
     deadline = time.monotonic() + within
-    while worker.job_counter and time.monotonic() < deadline:
-        await asyncio.sleep(IDLE_SECONDS)  # noqa: ASYNC110  # arq keeps a count, and no event
-    return not worker.job_counter
+    while not worker.is_idle and time.monotonic() < deadline:  # noqa: ASYNC110  # arq keeps a count, and no event
+        await asyncio.sleep(IDLE_SECONDS)
+    return worker.is_idle
 
 
 async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record | None]:

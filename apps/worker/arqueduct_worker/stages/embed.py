@@ -55,7 +55,7 @@ class Embed(Stage):
                 if not under_way:
                     break
                 finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                done += sum(task.result() for task in finished)
+                done += sum(await asyncio.gather(*finished))  # not result(): several may have failed
                 context.progress(done, total, "chunks")
         finally:
             for task in under_way:

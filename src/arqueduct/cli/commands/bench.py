@@ -1,4 +1,4 @@
-"""`arqueduct bench`: the pipeline over a folder, measured."""
+"""`arqueduct bench`: the pipeline over a folder, measured; `arqueduct bench queue` is a module of its own."""
 
 import asyncio
 import shutil
@@ -14,6 +14,8 @@ import typer
 from arqueduct import settings
 from arqueduct.cli.bench_report import Report, Round, table_of
 from arqueduct.cli.client import Client, connect
+from arqueduct.cli.commands.bench_queue import queue
+from arqueduct.cli.default_command import DEFAULT, DefaultGroup
 from arqueduct.cli.measuring import Latency, Samples, latency_of, read_metrics, sampling
 from arqueduct.cli.options import DataDir, Json, Quiet
 from arqueduct.cli.output import err, out, print_json, reporting
@@ -28,8 +30,14 @@ from arqueduct.supervisor.records import Runtime
 
 __all__ = ["bench"]
 
+bench = typer.Typer(
+    name="bench", cls=DefaultGroup, help="Measure the pipeline over a folder, or (`bench queue`) the queue."
+)
+bench.command()(queue)
 
-def bench(
+
+@bench.command(name=DEFAULT, hidden=True, epilog="`arqueduct bench queue` measures the queue: see its own `--help`.")
+def documents(
     path: Annotated[Path, typer.Argument(help="Folder of documents, or one.", exists=True)],
     rounds: Annotated[int, typer.Option(min=1, help="Passes; each begins without the documents of the last.")] = 1,
     pick_ups: Annotated[int, typer.Option(min=0, help="Single uploads while idle, to measure the pick-up.")] = 20,
