@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 LEAST_PAUSE = 0.005
 """Between two looks: under load one look then serves many nudges."""
+STOP_SECONDS = 5.0
+"""A look takes milliseconds; with a server away it may take as long as this."""
 AWAY_PAUSE = 1.0
 """After a look that failed."""
 
@@ -34,19 +36,34 @@ class Admitter:
         self._alive = alive
         self._interval = interval
         self._nudged = asyncio.Event()
+        self._is_stopping = False
+        self._has_stopped = asyncio.Event()
+        self._has_stopped.set()
 
     def nudge(self) -> None:
         """There may be a job to admit, or room for one."""
         self._nudged.set()
 
     async def run(self) -> None:
-        """Looks for as long as the process lives: when nudged, when a job comes due, and every `interval` seconds."""
-        while True:
-            pause = await self._look()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._nudged.wait()
-            await asyncio.sleep(LEAST_PAUSE)
+        """Looks until it is stopped: when nudged, when a job comes due, and every `interval` seconds."""
+        self._has_stopped.clear()
+        try:
+            while not self._is_stopping:
+                pause = await self._look()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._nudged.wait()
+                await asyncio.sleep(LEAST_PAUSE)
+        finally:
+            self._has_stopped.set()
+
+    async def stop(self) -> None:
+        """Lets a look under way come to its end: what it took out of the line is sent, or put back."""
+        self._is_stopping = True
+        self.nudge()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._has_stopped.wait()
 
     async def admit(self) -> float | None:
         """One look; returns the seconds until the next job comes due. Raises `DependencyUnavailable`."""

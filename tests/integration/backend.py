@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -70,9 +71,10 @@ def problem(answer: httpx.Response, status: int, code: str) -> Any:
 
 
 async def beat(worker: TestWorker) -> None:
-    """A worker gives a sign of life."""
+    """A worker gives a sign of life that outlasts the test."""
+    later = datetime.now(UTC) + timedelta(hours=1)
     async with worker.services.database.transaction() as transaction:
-        await transaction.session.merge(Worker(id="test", version="0", concurrency=1))
+        await transaction.session.merge(Worker(id="test", version="0", concurrency=1, beat_at=later))
 
 
 def files_below(settings: Settings) -> list[str]:

@@ -38,7 +38,8 @@ async def test_an_upload_is_answered_with_document_and_job(api: httpx.AsyncClien
     assert (document["name"], document["size"], document["status"]) == ("water.md", len(MARKDOWN), "queued")
     assert (document["content_type"], document["job_id"]) == ("text/markdown", job["id"])
     assert (job["state"], job["kind"], job["document_id"]) == ("queued", "document.ingest", document["id"])
-    assert (await api.get(answer.headers["location"])).json() == job
+    found = (await api.get(answer.headers["location"])).json()
+    assert {**found, "position": None, "waiting_for": None} == {**job, "position": None, "waiting_for": None}
 
 
 async def test_an_upload_is_announced_and_wakes_a_worker(
@@ -52,13 +53,13 @@ async def test_an_upload_is_announced_and_wakes_a_worker(
 
     await until(is_heard)
     assert (str(api_worker.heard[0].job_id), api_worker.heard[0].type) == (job_id, "job_queued")
-    assert await redis.zscore(keys.queue, f"{job_id}:0") is not None  # type: ignore[attr-defined]  # a client of arq
 
-    async def is_noted() -> bool:
-        async with api_worker.services.database.transaction() as transaction:
-            return await transaction.driver.fetchval("SELECT dispatched_at FROM jobs") is not None
+    async def is_sent() -> bool:
+        return await redis.zscore(keys.queue, f"{job_id}:0") is not None  # type: ignore[attr-defined]  # a client of arq
 
-    await until(is_noted)
+    await until(is_sent)
+    async with api_worker.services.database.transaction() as transaction:
+        assert await transaction.driver.fetchval("SELECT dispatched_at FROM jobs") is not None
 
 
 async def test_a_stored_document_says_what_was_found(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
@@ -222,7 +223,14 @@ async def test_with_postgres_away_nothing_stays_of_an_upload(
 async def test_a_queued_job_says_what_it_waits_for(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
     assert (await upload(api))["job"]["waiting_for"] == "no live worker"
     await beat(api_worker)
-    assert (await upload(api))["job"]["waiting_for"] == "a free worker"
+    job = (await upload(api))["job"]
+    assert job["waiting_for"] == "its turn"
+
+    async def is_next() -> bool:
+        found = (await api.get(f"/api/v1/jobs/{job['id']}")).json()
+        return (found["waiting_for"], found["position"]) == ("a free worker", None)
+
+    await until(is_next)
 
 
 async def test_an_order_that_lists_do_not_have_is_refused(api: httpx.AsyncClient) -> None:

@@ -157,7 +157,7 @@ async def test_a_failed_job_is_tried_again(
     assert (job["state"], job["attempt"]) == ("completed", 2)
 
 
-@pytest.mark.parametrize("action", ["cancel", "retry"])
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry"])
 async def test_what_a_state_does_not_allow_is_a_conflict(
     api: httpx.AsyncClient, api_worker: TestWorker, action: str
 ) -> None:
@@ -176,7 +176,10 @@ async def test_a_job_without_its_document_cannot_begin_again(api: httpx.AsyncCli
 
 async def test_a_stranger_finds_no_job(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     job = (await upload(api))["job"]
-    for method, below in (("GET", ""), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/retry")):
-        problem(await stranger.request(method, f"/api/v1/jobs/{job['id']}{below}"), 404, "not_found")
+    for below in ("", "/events", "/attempts"):
+        problem(await stranger.get(f"/api/v1/jobs/{job['id']}{below}"), 404, "not_found")
+    for action in ("cancel", "pause", "resume", "retry"):
+        problem(await stranger.post(f"/api/v1/jobs/{job['id']}/{action}"), 404, "not_found")
     assert (await stranger.get("/api/v1/jobs")).json()["items"] == []
-    assert (await api.get(f"/api/v1/jobs/{job['id']}")).json() == job
+    found = (await api.get(f"/api/v1/jobs/{job['id']}")).json()
+    assert (found["state"], found["seq"]) == ("queued", job["seq"])

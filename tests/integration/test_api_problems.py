@@ -39,6 +39,11 @@ BAD: list[tuple[str, str, str, dict[str, Any], int, str]] = [
     ("an unknown document", "GET", f"/api/v1/documents/{uuid4()}", {}, 404, "not_found"),
     ("an unknown job", "GET", f"/api/v1/jobs/{uuid4()}", {}, 404, "not_found"),
     ("history of an unknown job", "GET", f"/api/v1/jobs/{uuid4()}/events", {}, 404, "not_found"),
+    ("attempts of an unknown job", "GET", f"/api/v1/jobs/{uuid4()}/attempts", {}, 404, "not_found"),
+    ("pausing an unknown job", "POST", f"/api/v1/jobs/{uuid4()}/pause", {}, 404, "not_found"),
+    ("no selection", "POST", "/api/v1/jobs/cancel", {"json": {}}, 422, "invalid_request"),
+    ("a selection that is no object", "POST", "/api/v1/jobs/retry", {"json": "all"}, 422, "invalid_request"),
+    ("a wrong method for many", "PUT", "/api/v1/jobs/cancel", {}, 405, "method_not_allowed"),
     ("no limit", "GET", "/api/v1/documents?limit=0", {}, 422, "invalid_request"),
     ("too large a limit", "GET", "/api/v1/jobs?limit=201", {}, 422, "invalid_request"),
     ("an unknown state", "GET", "/api/v1/jobs?state=asleep", {}, 422, "invalid_request"),
@@ -115,7 +120,13 @@ async def test_a_bad_request_gets_its_problem(api: httpx.AsyncClient, subtests: 
 
 
 async def test_without_a_valid_key_nothing_is_told(app: FastAPI, subtests: pytest.Subtests) -> None:
-    paths = ["/api/v1/documents", f"/api/v1/jobs/{uuid4()}", f"/api/v1/documents/{uuid4()}/text"]
+    paths = [
+        "/api/v1/documents",
+        "/api/v1/queue",
+        f"/api/v1/jobs/{uuid4()}",
+        f"/api/v1/jobs/{uuid4()}/attempts",
+        f"/api/v1/documents/{uuid4()}/text",
+    ]
     async with client_of(app) as nobody:
         for path, headers in product(paths, KEYS):
             with subtests.test(path=path, headers=headers):

@@ -40,6 +40,10 @@ class TestWorker:
         """Follows a wake-up as arq would."""
         await Runner(self.services).run(job_id, dispatch)
 
+    def with_settings(self, settings: Settings) -> "TestWorker":
+        """The same worker, told other settings."""
+        return replace(self, services=replace(self.services, settings=settings))
+
     def with_stages(self, *stages: Stage) -> "TestWorker":
         """The same worker with other stages for every kind of job."""
         return replace(self, services=replace(self.services, registry=FixedRegistry(stages)))

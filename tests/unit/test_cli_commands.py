@@ -10,7 +10,33 @@ from arqueduct import __version__
 from arqueduct.cli import app
 
 COMMANDS = ("up", "demo", "api", "worker", "ingest", "search", "doctor", "bench", "openapi")
-GROUPS = {"jobs": ("ls", "get", "watch", "cancel", "retry"), "migrate": ("up", "down", "status")}
+GROUPS = {
+    "jobs": ("ls", "get", "watch", "attempts", "cancel", "pause", "resume", "retry"),
+    "migrate": ("up", "down", "status"),
+    "tenants": ("create",),
+    "queue": ("status", "rules", "pause", "resume", "limit"),
+}
+WRONG = [
+    ["search"],
+    ["jobs", "get", "not-an-id"],
+    ["jobs", "cancel"],
+    ["jobs", "cancel", "--all", "--state", "queued"],
+    ["jobs", "pause", "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11", "--all"],
+    ["jobs", "retry", "--created-before", "yesterday"],
+    ["ingest", "/nothing/here"],
+    ["ingest", ".", "--priority", "at-once"],
+    ["queue", "pause", "--tenant", ""],
+    ["queue", "pause", "--kind", ""],
+    ["queue", "pause", "--tenant", "*", "--kind", "document.ingest"],
+    ["queue", "limit"],
+    ["queue", "limit", "--max-running", "1"],
+    ["queue", "limit", "--kind", "document.ingest"],
+    ["queue", "limit", "--kind", "document.ingest", "--weight", "2"],
+    ["queue", "limit", "--tenant", "*", "--weight", "nan"],
+    ["queue", "limit", "--tenant", "*", "--max-running", "0"],
+    ["queue", "limit", "--tenant", "*", "--max-running", "1", "--no-max-running"],
+    ["up", "--port", "99999"],
+]
 
 run = CliRunner()
 
@@ -35,14 +61,14 @@ def test_the_version_is_told() -> None:
     assert run.invoke(app, ["--version"]).output == f"arqueduct {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "command", [["search"], ["jobs", "get", "not-an-id"], ["ingest", "/nothing/here"], ["up", "--port", "99999"]]
-)
+@pytest.mark.parametrize("command", WRONG, ids=" ".join)
 def test_wrong_usage_is_status_two(command: list[str]) -> None:
     assert run.invoke(app, command).exit_code == 2
 
 
-@pytest.mark.parametrize("command", [["search", "water"], ["jobs", "ls"], ["jobs", "watch"]])
+@pytest.mark.parametrize(
+    "command", [["search", "water"], ["jobs", "ls"], ["jobs", "watch"], ["jobs", "cancel", "--all"]]
+)
 def test_without_a_server_the_way_to_one_is_told(command: list[str]) -> None:
     for options in ([], ["--json"]):
         told = run.invoke(app, [*command, *options])

@@ -65,6 +65,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         admitter = Admitter(database, Queue(redis, keys), alive=settings.lease_time, interval=settings.sweep)
         admitting = asyncio.create_task(admitter.run())
         stack.callback(admitting.cancel)
+        stack.push_async_callback(admitter.stop)
         yield State(
             settings=settings,
             database=database,

@@ -197,6 +197,7 @@ async def _drain(worker: AnyWorker, services: Services) -> None:
     if not await _idle(worker, services.settings.shutdown_grace):
         services.leases.end_all(Stop.SHUTDOWN)
         await _idle(worker, SETTLE_SECONDS)
+    await services.admitter.stop()
 
 
 async def _idle(worker: AnyWorker, within: float) -> bool:

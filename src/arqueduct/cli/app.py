@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from arqueduct import __version__
-from arqueduct.cli.commands import bench, demo, doctor, ingest, jobs, migrate, openapi, search, serve, tenants, up
+from arqueduct.cli.commands import (
+    bench,
+    demo,
+    doctor,
+    ingest,
+    jobs,
+    migrate,
+    openapi,
+    queue,
+    search,
+    serve,
+    tenants,
+    up,
+)
 
 __all__ = ["app", "main"]
 
@@ -30,8 +43,9 @@ app.command(rich_help_panel=USE)(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
+app.add_typer(queue.queue, name="queue", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(doctor.doctor)
-app.command(rich_help_panel=CARE)(bench.bench)
+app.add_typer(bench.bench, name="bench", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(openapi.openapi)
 
 

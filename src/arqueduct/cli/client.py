@@ -45,26 +45,28 @@ class Client:
         """Whether anybody answers, and knows our key."""
         await self.get("/jobs", limit=1)
 
-    async def upload(self, path: Path, name: str) -> Body:
+    async def upload(self, path: Path, name: str, priority: str | None = None) -> Body:
         """Sends the file from disk. A server that restarts or asks to wait is given some time.
 
         A connection that breaks on the way is not tried again: the server may have taken the file.
         """
         for attempt in range(1, ATTEMPTS):
             try:
-                response = await self._upload(path, name)
+                response = await self._upload(path, name, priority)
             except SetupError:
                 await asyncio.sleep(attempt)
             else:
                 if response.status_code not in BUSY:
                     return _body(_checked(response))
                 await asyncio.sleep(_pause(response, attempt))
-        return _body(_checked(await self._upload(path, name)))
+        return _body(_checked(await self._upload(path, name, priority)))
 
-    async def _upload(self, path: Path, name: str) -> httpx.Response:
+    async def _upload(self, path: Path, name: str, priority: str | None) -> httpx.Response:
+        parameters = {} if priority is None else {"priority": priority}
         with path.open("rb") as file:
+            sent = {"file": (name, file)}
             return await self._raw(
-                self._http.build_request("POST", f"{PREFIX}/documents", files={"file": (name, file)})
+                self._http.build_request("POST", f"{PREFIX}/documents", params=parameters, files=sent)
             )
 
     async def pages(self, path: str, most: int | None = None, **parameters: Any) -> AsyncIterator[Body]:

@@ -94,7 +94,9 @@ def _below(given: Path) -> Iterator[Path]:
         yield from filter(Path.is_file, visible)  # a pipe or a socket has no end to upload
 
 
-async def carry(client: Client, paths: Sequence[Path], view: View, *, wait: bool = True) -> list[Item]:
+async def carry(
+    client: Client, paths: Sequence[Path], view: View, *, wait: bool = True, priority: str | None = None
+) -> list[Item]:
     """Uploads all, a few at a time, and with `wait` follows each to its end.
 
     A file that the server refuses ends only itself. Raises `SetupError` or `NotAuthenticated` when no file can go.
@@ -116,7 +118,7 @@ async def carry(client: Client, paths: Sequence[Path], view: View, *, wait: bool
             ends = _Ends(group, client, feed, view, watched) if wait else None
             waiting = iter(items)
             for _ in range(min(UPLOADS_AT_ONCE, len(items))):
-                group.create_task(_carry(client, waiting, view, ends))
+                group.create_task(_carry(client, waiting, view, ends, priority))
     except ExceptionGroup as failures:
         raise _first(failures) from None
     view.finish(summarise(items, time.monotonic() - began))
@@ -148,14 +150,14 @@ class _Ends:
         self._view.ended(item)
 
 
-async def _carry(client: Client, items: Iterator[Item], view: View, ends: _Ends | None) -> None:
+async def _carry(client: Client, items: Iterator[Item], view: View, ends: _Ends | None, priority: str | None) -> None:
     for item in items:
         if item.path is None:
             continue
         item.began = time.monotonic()
         view.uploading(item)
         try:
-            accepted = await client.upload(item.path, item.name)
+            accepted = await client.upload(item.path, item.name, priority)
         except (SetupError, NotAuthenticated):
             raise
         except (ArqueductError, OSError) as error:

@@ -19,6 +19,9 @@ SKEW = timedelta(minutes=1)
 """Wake-ups are due at once, also on a machine whose clock is behind by this."""
 AHEAD = timedelta(minutes=1)
 """Lead in Redis of the first job of a tenant of which nothing is under way."""
+NOTHING = timedelta(0)
+STEP = timedelta(milliseconds=1)
+"""Between two of one answer: Redis knows milliseconds, and orders those of the same one by their ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,10 @@ async def admit(driver: Driver, *, alive: timedelta) -> Admitted:
     assert row is not None  # noqa: S101  # a function with OUT parameters always has a row
     due = datetime.now(UTC) - SKEW
     found = zip(row["job_ids"] or (), row["dispatches"] or (), row["are_ahead"] or (), strict=True)
-    wake_ups = [WakeUp(job_id, dispatch, due - AHEAD if is_ahead else due) for job_id, dispatch, is_ahead in found]
+    wake_ups = [
+        WakeUp(job_id, dispatch, due + place * STEP - (AHEAD if is_ahead else NOTHING))
+        for place, (job_id, dispatch, is_ahead) in enumerate(found)
+    ]
     return Admitted(wake_ups=wake_ups, next_due_seconds=row["next_due_seconds"])
 
 

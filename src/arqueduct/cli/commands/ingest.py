@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -17,10 +17,15 @@ from arqueduct.errors import SetupError
 
 __all__ = ["ingest"]
 
+Urgency: TypeAlias = Literal["interactive", "normal", "bulk"]
+
 
 def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", exists=True, help="Files and whole folders.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the documents until they are done.")] = True,
+    priority: Annotated[
+        Urgency | None, typer.Option(help="Which of your own documents goes first; `bulk` waits for all others.")
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     data_dir: DataDir = None,
@@ -36,11 +41,11 @@ def ingest(
         if not files:
             raise SetupError("There are no files in what was named.")
         view = choose(json=json, quiet=quiet)
-        items = asyncio.run(_ingest(server.find(url, api_key, data_dir), files, view, wait=wait))
+        items = asyncio.run(_ingest(server.find(url, api_key, data_dir), files, view, wait=wait, priority=priority))
     if not all(item.is_good for item in items):
         raise typer.Exit(1)
 
 
-async def _ingest(chosen: Server, files: list[Path], view: View, *, wait: bool) -> list[Item]:
+async def _ingest(chosen: Server, files: list[Path], view: View, *, wait: bool, priority: Urgency | None) -> list[Item]:
     async with connect(chosen) as client:
-        return await carry(client, files, view, wait=wait)
+        return await carry(client, files, view, wait=wait, priority=priority)
