@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from arqueduct import embedding, identity, migrations
@@ -19,6 +20,15 @@ from arqueduct.testing import HashingEmbedder
 from tests.servers import Servers, running_servers
 
 TEMPLATE = "template_arqueduct"
+
+# By default structlog draws each traceback with all its local variables: seconds on the event loop, secrets included.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ DROP FUNCTION admit(integer, interval);
 DROP FUNCTION tenants_in_line();
 DROP FUNCTION held_kinds();
 DROP FUNCTION in_flight();
-DROP FUNCTION line_up(uuid[]);
+DROP FUNCTION line_up(uuid[], boolean);
 DROP FUNCTION kinds_in_line(uuid);
 DROP VIEW jobs_in_line;
 DROP TABLE fair_shares;

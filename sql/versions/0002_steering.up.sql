@@ -31,7 +31,7 @@ CREATE TABLE job_attempts (
 );
 
 -- What an administrator says about the queue. ('all', '*') is everything, ('tenant', '*') holds for every tenant
--- without a rule of its own.
+-- without a rule of its own; its `max_running` also for one whose own rule names none.
 CREATE TABLE queue_rules (
     scope TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -44,7 +44,8 @@ CREATE TABLE queue_rules (
     CONSTRAINT weight CHECK (weight > 0)
 );
 
--- How much of their share tenants in the line have had (stride scheduling). Only those that wait have a row.
+-- What tenants have had lately, each job divided by the weight of its tenant; only differences mean something. Every
+-- tenant that waits has a row, and one that waits no more while it has had more than those that do.
 CREATE TABLE fair_shares (
     tenant_id UUID NOT NULL,
     pass DOUBLE PRECISION NOT NULL,
@@ -74,20 +75,30 @@ LANGUAGE sql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET ena
     WITH RECURSIVE line AS (
         (SELECT j.kind FROM jobs_in_line j WHERE j.tenant_id = tenant ORDER BY j.kind LIMIT 1)
         UNION ALL
-        SELECT (SELECT j.kind FROM jobs_in_line j WHERE j.tenant_id = tenant AND j.kind > l.kind ORDER BY j.kind LIMIT 1)
-        FROM line l WHERE l.kind IS NOT NULL
+        SELECT (
+            SELECT j.kind FROM jobs_in_line j WHERE j.tenant_id = tenant AND j.kind > l.kind ORDER BY j.kind LIMIT 1
+        ) FROM line l WHERE l.kind IS NOT NULL
     )
     SELECT l.kind FROM line l WHERE l.kind IS NOT NULL
 $$;
 
--- Puts jobs that are due into their tenant's line. A user's jobs follow each other; who comes new begins where the
--- line is now, so the users of a tenant take turns (start-time fair queueing).
-CREATE FUNCTION line_up(ids uuid[]) RETURNS void LANGUAGE sql VOLATILE
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-    WITH flows AS MATERIALIZED (
+-- Puts jobs that are due, and that this transaction has made or locked, into their tenant's line. A user's jobs follow
+-- each other; who comes new begins where the line is now, so the users of a tenant take turns (start-time fair
+-- queueing). A job that comes back, from an error or a dead worker, had its turn: it does not stand behind what its
+-- user has queued since, but beside it.
+CREATE FUNCTION line_up(ids uuid[], comes_back boolean DEFAULT false) RETURNS void LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+    WITH due AS MATERIALIZED (
+        SELECT id, tenant_id, user_id, priority FROM jobs
+        WHERE id = ANY (ids) AND state = 'queued' AND turn IS NULL AND run_after <= clock_timestamp() ORDER BY id
+    ), flows AS MATERIALIZED (
         SELECT f.tenant_id, f.user_id, f.priority, greatest(
             (SELECT turn FROM jobs_in_line w
-                WHERE w.tenant_id = f.tenant_id AND w.user_id = f.user_id AND w.priority = f.priority
+                WHERE NOT comes_back AND w.tenant_id = f.tenant_id AND w.user_id = f.user_id
+                    AND w.priority = f.priority
                 ORDER BY turn DESC LIMIT 1),
             (SELECT min(head.turn) - 1 FROM kinds_in_line(f.tenant_id) k, LATERAL (
                 SELECT turn FROM jobs_in_line w
@@ -96,13 +107,13 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
             ) head),
             0
         ) AS last
-        FROM (SELECT DISTINCT tenant_id, user_id, priority FROM jobs WHERE id = ANY (ids)) f
+        FROM (SELECT DISTINCT tenant_id, user_id, priority FROM due) f
     ), places AS (
-        SELECT n.id, f.last + row_number() OVER (PARTITION BY tenant_id, user_id, priority ORDER BY n.id) AS turn
-        FROM jobs n JOIN flows f USING (tenant_id, user_id, priority) WHERE n.id = ANY (ids)
+        SELECT d.id, f.last + row_number() OVER (PARTITION BY tenant_id, user_id, priority ORDER BY d.id) AS turn
+        FROM due d JOIN flows f USING (tenant_id, user_id, priority)
     )
-    UPDATE jobs j SET turn = p.turn FROM places p
-    WHERE j.id = p.id AND j.state = 'queued' AND j.turn IS NULL AND j.run_after <= clock_timestamp()
+    UPDATE jobs j SET turn = p.turn FROM places p WHERE j.id = p.id;
+END
 $$;
 
 -- What workers have, or will have from the run-way: by tenant and kind.
@@ -120,7 +131,8 @@ $$;
 CREATE FUNCTION held_kinds() RETURNS TABLE (kind text, is_paused boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT r.name, r.is_paused FROM queue_rules r
-    WHERE r.scope = 'kind' AND (r.is_paused OR r.max_running <= (SELECT sum(f.jobs) FROM in_flight() f WHERE f.kind = r.name))
+    WHERE r.scope = 'kind'
+        AND (r.is_paused OR r.max_running <= (SELECT sum(f.jobs) FROM in_flight() f WHERE f.kind = r.name))
 $$;
 
 -- Tenants that wait, and how many more jobs of each may begin. The line is asked once a tenant, not once a job.
@@ -173,7 +185,7 @@ BEGIN
         ORDER BY run_after, id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED
     );
     IF cardinality(due) > 0 THEN
-        PERFORM line_up(due);
+        PERFORM line_up(due, true);
     END IF;
     SELECT extract(epoch FROM run_after - moment) INTO next_due_seconds
     FROM jobs WHERE state = 'queued' AND turn IS NULL ORDER BY run_after, id LIMIT 1;
@@ -190,8 +202,8 @@ BEGIN
         RETURN;
     END IF;
     WITH rooms AS MATERIALIZED (
-        SELECT r.name AS kind, CASE WHEN r.is_paused THEN 0 ELSE
-            r.max_running - coalesce((SELECT sum(f.jobs) FROM in_flight() f WHERE f.kind = r.name), 0)::bigint END AS room
+        SELECT r.name AS kind, CASE WHEN r.is_paused THEN 0 ELSE r.max_running
+            - coalesce((SELECT sum(f.jobs) FROM in_flight() f WHERE f.kind = r.name), 0)::bigint END AS room
         FROM queue_rules r WHERE r.scope = 'kind' AND (r.is_paused OR r.max_running IS NOT NULL)
     ), able AS MATERIALIZED (
         SELECT t.tenant_id, t.weight, t.in_flight, t.room, open.kinds,
@@ -246,9 +258,11 @@ $$;
 -- Takes back what Redis did not get: it stands in the line again where it stood. What was sent all the same is stale.
 CREATE FUNCTION unadmit(ids uuid[], numbers integer[]) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE jobs j SET dispatch = j.dispatch + 1, dispatched_at = NULL
-    FROM unnest(ids, numbers) AS unsent(id, dispatch)
-    WHERE j.id = unsent.id AND j.dispatch = unsent.dispatch AND j.state = 'queued'
+    WITH unsent AS (
+        SELECT j.id FROM jobs j JOIN unnest(ids, numbers) AS u(id, dispatch) USING (id, dispatch)
+        WHERE j.state = 'queued' ORDER BY j.id FOR NO KEY UPDATE OF j
+    )
+    UPDATE jobs j SET dispatch = j.dispatch + 1, dispatched_at = NULL FROM unsent u WHERE j.id = u.id
 $$;
 
 -- What decides when a job of this tenant runs.
@@ -271,28 +285,40 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM rules r
 $$;
 
--- How many jobs begin before this one if nothing changes: those of its own tenant before it, and as many of each
--- other waiting tenant as its weight allows meanwhile. 0: it is the next. Null: not this tenant's, or not in line.
+-- How many jobs leave the line before this one if nothing changes: those of its own tenant before it, and as many of
+-- each other waiting tenant as come to the same share. 0: it is the next. Null: not this tenant's, or not in line.
 CREATE FUNCTION position_in_line(job uuid) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     WITH me AS MATERIALIZED (
         SELECT tenant_id, priority, turn, id FROM jobs_in_line WHERE id = job AND tenant_id = current_tenant()
-    ), before AS MATERIALIZED (
-        SELECT count(*) AS jobs FROM jobs_in_line j, me
-        WHERE j.tenant_id = me.tenant_id AND (j.priority, j.turn, j.id) < (me.priority, me.turn, me.id)
-    ), line AS MATERIALIZED (
-        SELECT * FROM tenants_in_line()
+    ), lines AS MATERIALIZED (
+        SELECT t.tenant_id, t.weight, k.kind, coalesce(s.pass, (SELECT min(pass) FROM fair_shares), 0) AS pass,
+            t.is_paused OR t.room = 0 OR k.kind IN (SELECT h.kind FROM held_kinds() h) AS is_held
+        FROM tenants_in_line() t LEFT JOIN fair_shares s USING (tenant_id), LATERAL kinds_in_line(t.tenant_id) k
+    ), mine AS MATERIALIZED (
+        SELECT me.tenant_id, min(l.weight) AS weight, min(l.pass) AS pass, coalesce(sum(j.before), 0)::bigint AS before
+        FROM me JOIN lines l USING (tenant_id), LATERAL (
+            SELECT count(*) AS before FROM jobs_in_line w
+            WHERE w.tenant_id = me.tenant_id AND w.kind = l.kind
+                AND (w.priority, w.turn, w.id) < (me.priority, me.turn, me.id)
+                AND l.kind NOT IN (SELECT h.kind FROM held_kinds() h)
+        ) j GROUP BY me.tenant_id
+    ), others AS MATERIALIZED (
+        SELECT l.tenant_id, array_agg(l.kind) AS kinds,
+            floor((m.pass + m.before / m.weight - min(l.pass)) * min(l.weight))::bigint + 1 AS most
+        FROM lines l, mine m WHERE l.tenant_id <> m.tenant_id AND NOT l.is_held
+        GROUP BY l.tenant_id, m.pass, m.before, m.weight
     )
-    SELECT b.jobs + (
-        SELECT coalesce(sum((
-            SELECT count(*) FROM (
-                SELECT FROM jobs_in_line j WHERE j.tenant_id = l.tenant_id
-                LIMIT floor((b.jobs + 1) * l.weight / mine.weight)::bigint
-            ) theirs
-        )), 0)::bigint
-        FROM line l WHERE l.tenant_id <> mine.tenant_id AND NOT l.is_paused AND l.room > 0
+    SELECT m.before + (
+        SELECT count(*) FROM others o, LATERAL (
+            SELECT FROM unnest(o.kinds) k(kind), LATERAL (
+                SELECT FROM jobs_in_line w WHERE w.tenant_id = o.tenant_id AND w.kind = k.kind
+                ORDER BY w.priority LIMIT greatest(o.most, 0)
+            ) of_kind LIMIT greatest(o.most, 0)
+        ) theirs
     )
-    FROM me, before b, line mine WHERE mine.tenant_id = me.tenant_id
+    FROM mine m
 $$;
 
 -- Over all tenants, for `/readyz` and Prometheus.
@@ -300,7 +326,8 @@ CREATE FUNCTION queue_health(alive interval, OUT queued bigint, OUT running bigi
     OUT retrying bigint, OUT oldest_queued_seconds double precision, OUT live_workers bigint,
     OUT lapsed_leases bigint, OUT quarantined bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT count(*), (SELECT count(*) FROM jobs WHERE state = 'running'), (SELECT count(*) FROM jobs WHERE state = 'paused'),
+    SELECT count(*), (SELECT count(*) FROM jobs WHERE state = 'running'),
+        (SELECT count(*) FROM jobs WHERE state = 'paused'),
         count(*) FILTER (WHERE failures > 0),
         coalesce(extract(epoch FROM now() - min(run_after) FILTER (WHERE run_after <= now())), 0)::float8,
         (SELECT count(*) FROM workers WHERE beat_at > now() - alive),
@@ -309,8 +336,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM jobs WHERE state = 'queued'
 $$;
 
-REVOKE EXECUTE ON FUNCTION kinds_in_line(uuid), line_up(uuid[]), in_flight(), held_kinds(), tenants_in_line(), admit(integer, interval),
-    unadmit(uuid[], integer[]), queue_of_tenant(interval), position_in_line(uuid), queue_health(interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION kinds_in_line(uuid), line_up(uuid[]), admit(integer, interval), unadmit(uuid[], integer[]),
+REVOKE EXECUTE ON FUNCTION kinds_in_line(uuid), line_up(uuid[], boolean), in_flight(), held_kinds(), tenants_in_line(),
+    admit(integer, interval), unadmit(uuid[], integer[]), queue_of_tenant(interval), position_in_line(uuid),
+    queue_health(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION kinds_in_line(uuid), line_up(uuid[], boolean), admit(integer, interval), unadmit(uuid[], integer[]),
     queue_of_tenant(interval), queue_health(interval) TO arqueduct_app, arqueduct_worker;
 GRANT EXECUTE ON FUNCTION position_in_line(uuid) TO arqueduct_app;

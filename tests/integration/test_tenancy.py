@@ -12,10 +12,11 @@ from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.ids import new_id
 from arqueduct.models import Blob
+from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from tests.integration.worker import insert
 
-TABLES = ["tenants", "users", "memberships", "api_keys", "blobs", "documents", "jobs", "job_events"]
+TABLES = ["tenants", "users", "memberships", "api_keys", "blobs", "documents", "jobs", "job_events", "job_attempts"]
 
 
 @pytest.fixture
@@ -24,10 +25,12 @@ async def other(new_identity: Callable[[], Awaitable[NewIdentity]]) -> NewIdenti
 
 
 @pytest.fixture(autouse=True)
-async def documents_of_both(settings: Settings, me: NewIdentity, other: NewIdentity) -> None:
+async def documents_of_both(settings: Settings, worker_database: Database, me: NewIdentity, other: NewIdentity) -> None:
     for who in (me, other):
         blob = Blob(id=new_id(), tenant_id=who.tenant_id, sha256="00", size=1)
-        await insert(settings, who, blob, format=Format.TEXT, name="a file")
+        job = await insert(settings, who, blob, format=Format.TEXT, name="a file")
+        async with worker_database.transaction() as transaction:
+            await jobs.claim(transaction.driver, [(job.id, 0)], "a worker", settings.lease_time)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import asyncpg
@@ -11,7 +11,15 @@ import structlog
 
 from arqueduct import retry, storable
 from arqueduct.database import Driver
-from arqueduct.errors import ArqueductError, DependencyUnavailable, JobTimeout, LeaseLost, PermanentError, TimeIsUp
+from arqueduct.errors import (
+    ArqueductError,
+    DependencyUnavailable,
+    JobTimeout,
+    LeaseLost,
+    PermanentError,
+    TimeIsUp,
+    TransientError,
+)
 from arqueduct.lifecycle import JobState, Outcome
 from arqueduct.repositories import jobs
 from arqueduct.repositories.jobs import Claimed
@@ -56,9 +64,9 @@ async def record(services: Services, ending: Ending) -> tuple[str, asyncpg.Recor
             return _name_of(row, ending), row
         except DependencyUnavailable as away:
             log.warning("end not recorded yet", error=str(away))
-        except Exception:  # what the error says cannot be written down: the job must end all the same
+        except Exception:
             log.exception("end not recordable")
-            ending = Ending(job=job, stop=None, error=ArqueductError(), stage=ending.stage, has_advanced=False)
+            ending = replace(ending, error=_without_words(ending.error))
         await asyncio.sleep(RECORD_SECONDS)
     return "unrecorded", None
 
@@ -110,6 +118,13 @@ async def _fail(driver: Driver, ending: Ending, error: BaseException) -> asyncpg
     log.warning("job failed", **_brief(error), exc_info=None if isinstance(error, PermanentError) else error)
     problem = retry.problem_of(error, ending.stage)
     return await jobs.fail(driver, job.id, job.fence, problem, traceback=_traceback(ending.error or error))
+
+
+def _without_words(error: BaseException | None) -> BaseException | None:
+    """The same kind of error, should it be its words that cannot be written down: the job must end all the same."""
+    if error is None or isinstance(error, LeaseLost | TimeIsUp):
+        return error
+    return type(error)() if isinstance(error, ArqueductError) else TransientError("The error cannot be written down.")
 
 
 def _name_of(row: asyncpg.Record | None, ending: Ending) -> str:

@@ -128,7 +128,7 @@ _COMPLETE = moving(
     """
     UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = $3, details = $4,
         eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = clock_timestamp(),
-        updated_at = clock_timestamp()
+        updated_at = clock_timestamp(), pause_requested = false
     WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested
     """,
     outcome=Outcome.COMPLETED,
@@ -139,7 +139,7 @@ _COMPLETE_ALL = moving(
     """
     UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = NULL,
         details = '{}', eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(),
-        updated_at = now()
+        updated_at = now(), pause_requested = false
     WHERE id IN (
         SELECT own.id FROM jobs own JOIN unnest($1::uuid[], $2::int[]) AS mine(id, fence) USING (id, fence)
         WHERE own.state = 'running' AND NOT own.cancel_requested ORDER BY own.id FOR NO KEY UPDATE OF own
@@ -153,7 +153,7 @@ _FAIL = moving(
     """
     UPDATE jobs SET state = 'failed', stage = 'failed', seq = seq + 1, failures = failures + 1, error = $3,
         message = $3::jsonb ->> 'message', eta_seconds = NULL, lease_owner = NULL, lease_until = NULL,
-        finished_at = now(), updated_at = now()
+        finished_at = now(), updated_at = now(), cancel_requested = false, pause_requested = false
     WHERE id = $1 AND fence = $2 AND state = 'running'
     """,
     outcome=Outcome.FAILED,
