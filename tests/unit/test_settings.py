@@ -84,3 +84,30 @@ def test_a_heartbeat_that_would_lose_its_leases_is_refused() -> None:
 
 def test_production_takes_what_is_strong() -> None:
     load(environment="production", redis_url="redis://:dn83hWJk7s0Q@cache/0", database_url="postgresql://a@db/x")
+
+
+def test_kinds_have_time_limits_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARQUEDUCT_TIME_LIMITS", "document.ingest=600/900, mail.send=5/7.5,")
+    settings = load(soft_limit=10, hard_limit=20)
+    assert settings.limits_of("document.ingest") == (600, 900)
+    assert settings.limits_of("mail.send") == (5, 7.5)
+    assert settings.limits_of("anything.else") == (10, 20)
+
+
+def test_without_a_word_jobs_are_told_after_25_minutes_and_ended_after_30() -> None:
+    assert load().limits_of("document.ingest") == (25 * 60, 30 * 60)
+
+
+@pytest.mark.parametrize("limits", ["a=600", "a=600/", "a=/600", "a", "a=x/y", "a=0/5", "a=-1/5"])
+def test_time_limits_that_make_no_sense_are_named(monkeypatch: pytest.MonkeyPatch, limits: str) -> None:
+    monkeypatch.setenv("ARQUEDUCT_TIME_LIMITS", limits)
+    with pytest.raises(SetupError, match="time_limits"):
+        load()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"soft_limit": 30, "hard_limit": 20}, {"time_limits": {"document.ingest": (900, 600)}}]
+)
+def test_a_job_must_be_told_before_it_is_ended(wrong: dict[str, object]) -> None:
+    with pytest.raises(SetupError, match="must not be above its hard limit"):
+        load(**wrong)

@@ -54,6 +54,12 @@ _ASK_TO_CANCEL = (
     "UPDATE jobs SET cancel_requested = true WHERE id = ANY($1) AND state = 'running' AND NOT cancel_requested "
     "RETURNING id"
 )
+# Locked before they are changed: a claim that commits while we wait for its row has begun an attempt that only a
+# statement begun later sees, and ends.
+_LOCK_OF_DOCUMENT = (
+    "SELECT id FROM jobs WHERE document_id = $1 AND state IN ('queued', 'running', 'paused') ORDER BY id "
+    "FOR NO KEY UPDATE"
+)
 # The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
 _CANCEL_OF_DOCUMENT = moving(
     "job_cancelled",
@@ -113,7 +119,8 @@ _FILTER = """
 
 
 async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
-    """Does what is asked to those of the jobs whose state allows it."""
+    """Does what is asked to those of the jobs whose state allows it. The caller has locked them: one that is claimed
+    between the two statements here would hear of nothing."""
     asked = await driver.fetch(_RUNNING[action], ids) if action in _RUNNING else []
     rows = await driver.fetch(_WAITING[action], ids)
     if action in (Action.RESUME, Action.RETRY):
@@ -123,6 +130,7 @@ async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
 
 async def cancel_of_document(driver: Driver, document_id: UUID) -> list[asyncpg.Record]:
     """Ends every unfinished job of a document at once, running or not."""
+    await driver.execute(_LOCK_OF_DOCUMENT, document_id)
     return await driver.fetch(_CANCEL_OF_DOCUMENT, document_id)
 
 
