@@ -20,7 +20,7 @@ from tests.integration.worker import TestWorker, row, submit, until, working
 
 @pytest.fixture
 async def worker(settings: Settings, me: NewIdentity) -> AsyncIterator[TestWorker]:
-    async with working(settings.model_copy(update={"redispatch": 0.0, "sweep": 0.01, "lease": 0.3}), me) as running:
+    async with working(settings.model_copy(update={"redispatch": 0.0, "sweep": 0.01, "lease": 1.0}), me) as running:
         yield running
 
 
