@@ -23,6 +23,8 @@ LEAST_PAUSE = 0.005
 """Between two looks: under load one look then serves many nudges."""
 STOP_SECONDS = 5.0
 """A look takes milliseconds; with a server away it may take as long as this."""
+LEAST_DUE = 0.1
+"""Until the next look at jobs that are due and could not be taken: somebody holds their rows."""
 AWAY_PAUSE = 1.0
 """After a look that failed."""
 
@@ -85,6 +87,6 @@ class Admitter:
         except Exception:
             log.exception("jobs not admitted")
         else:
-            return self._interval if due_in is None else min(self._interval, max(due_in, 0.0))
+            return self._interval if due_in is None else min(self._interval, max(due_in, LEAST_DUE))
         await asyncio.sleep(AWAY_PAUSE)
         return 0.0

@@ -1,5 +1,6 @@
 """Publish and subscribe over Redis: what is said here may be lost, and every listener knows how to read it again."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from arqueduct import events
 from arqueduct.keys import Keys
 
-__all__ = ["AWAY", "Bus", "connect", "deserialize", "serialize"]
+__all__ = ["AWAY", "MOST_SECONDS", "Bus", "connect", "deserialize", "serialize"]
 
 log = structlog.get_logger()
 
@@ -28,6 +29,9 @@ AWAY = (RedisError, OSError, TimeoutError)
 SOCKET_SECONDS = 5
 HEALTH_CHECK_SECONDS = 15
 """A dead peer behind a firewall is noticed after this, not after the kernel's hours."""
+
+MOST_SECONDS = 2.0
+"""For one round trip. A server that accepts and stays silent would hold us for minutes: redis-py's retries nest."""
 
 EXPIRES_EXTRA_MS = 28 * 24 * 3600 * 1000
 """arq lets a queued job lapse after 24 h and fails it as unknown; four weeks outlast any backlog."""
@@ -79,9 +83,10 @@ class Bus:
         if not len(pipeline):
             return True
         try:
-            await pipeline.execute()
+            async with asyncio.timeout(MOST_SECONDS):
+                await pipeline.execute()
         except AWAY as error:
-            log.warning("publish failed", error=str(error), messages=len(pipeline))
+            log.warning("publish failed", error=repr(error), messages=len(pipeline))
             return False
         return True
 

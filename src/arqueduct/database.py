@@ -28,8 +28,9 @@ __all__ = ["Database", "Driver", "Role", "Transaction", "owner_engine"]
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
 """No statement of ours takes long; one that does hangs, and is better tried again."""
-IDLE_SECONDS = 30
-"""A worker that was stopped (SIGSTOP, a frozen machine) inside a transaction gives its locks up after this."""
+IDLE_SECONDS = 10
+"""A process that was stopped (SIGSTOP, a frozen machine) inside a transaction gives its locks up after this, well
+before the leases of the jobs it holds can lapse."""
 
 AWAY = (
     OSError,

@@ -35,6 +35,8 @@ class Dispatcher:
 
     async def announce(self, rows: Sequence[asyncpg.Record]) -> None:
         """Publishes the states that statements of `repositories.jobs` returned, each to its user."""
+        if not rows:
+            return
         try:
             async with asyncio.timeout(MOST_SECONDS):
                 await self._messages.ask([(row["user_id"], events.encode(jobs.message_of(row))) for row in rows])

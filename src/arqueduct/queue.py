@@ -1,5 +1,6 @@
 """Sending wake-ups to workers through arq. The row in Postgres is the truth; a wake-up may be lost or come twice."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import serialize_job
 
-from arqueduct.bus import AWAY, EXPIRES_EXTRA_MS, serialize
+from arqueduct.bus import AWAY, EXPIRES_EXTRA_MS, MOST_SECONDS, serialize
 from arqueduct.keys import Keys
 
 __all__ = ["FUNCTION", "Queue", "WakeUp", "wake_up_id"]
@@ -59,7 +60,8 @@ class Queue:
             return True
         pipeline.publish(self._keys.wake, b"")
         try:
-            await pipeline.execute()
+            async with asyncio.timeout(MOST_SECONDS):
+                await pipeline.execute()
         except AWAY as error:
             log.warning("dispatch failed; the sweeper will send it again", error=str(error))
             return False

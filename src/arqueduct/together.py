@@ -39,7 +39,8 @@ class Together(Generic[Question, Answer]):
 
     def _start(self) -> None:
         self._is_due = False
-        waiting, self._waiting = self._waiting, []
+        waiting = [(question, future) for question, future in self._waiting if not future.done()]
+        self._waiting = []
         task = asyncio.create_task(self._call(waiting))
         self._calls.add(task)
         task.add_done_callback(self._end)
@@ -51,6 +52,7 @@ class Together(Generic[Question, Answer]):
     async def _call(self, waiting: "Sequence[tuple[Question, asyncio.Future[Answer]]]") -> None:
         try:
             answers = await self._answer([question for question, _ in waiting])
+            found = list(zip(waiting, answers, strict=True))
         except BaseException as error:
             for _, future in waiting:
                 if not future.done():
@@ -58,6 +60,6 @@ class Together(Generic[Question, Answer]):
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), answer in zip(waiting, answers, strict=True):
+        for (_, future), answer in found:
             if not future.done():
                 future.set_result(answer)

@@ -8,7 +8,7 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from arqueduct.cli import app
+from arqueduct.cli import app, output
 from arqueduct.settings import Settings
 
 
@@ -23,6 +23,7 @@ async def arqueduct(*arguments: str, settings: Settings | None = None) -> Result
             "DATABASE_URL": settings.database_url.get_secret_value(),
             "REDIS_URL": settings.redis_url.get_secret_value(),
         }
+    output.out.width = output.err.width = 200  # whatever was known of the terminal when they were made
     # The command runs an event loop of its own; what the test's servers log meanwhile is not its output.
     with capture_logs():
         return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)

@@ -29,6 +29,11 @@ __all__ = ["Attempt"]
 
 log = structlog.get_logger()
 
+CANCEL_AGAIN_SECONDS = 2.0
+
+LEAST_ADVANCE = 1e-6
+"""Of overall progress: Postgres keeps seven digits of it, so the same place may look like a better one."""
+
 
 class Attempt:
     """The life of one claimed job in this process."""
@@ -50,15 +55,23 @@ class Attempt:
         if self._lease.stop:  # asked between the claim and here
             work.cancel()
         with self._limits():
-            try:
-                await asyncio.wait({work})
-            except asyncio.CancelledError:
-                self._lease.end(Stop.SHUTDOWN)
-                await asyncio.wait({work})
+            await self._outlast(work)
         # Not inside the task: a cancel would take a call that waits for a thread with it, and the folder would stay.
         if self._context is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
         await self._settle(work)
+
+    async def _outlast(self, work: "asyncio.Task[None]") -> None:
+        """Waits for the end of the work. Once it is told to stop, it is told until it hears: Python 3.11's `wait_for`,
+        or a stage, can swallow a cancellation."""
+        while not work.done():
+            was_told = self._lease.stop is not None
+            try:
+                await asyncio.wait({work}, timeout=CANCEL_AGAIN_SECONDS)
+            except asyncio.CancelledError:
+                self._lease.end(Stop.SHUTDOWN)
+            if was_told:
+                work.cancel()
 
     @contextmanager
     def _limits(self) -> Iterator[None]:
@@ -86,6 +99,7 @@ class Attempt:
             os.makedirs(self._folder)  # noqa: PTH103  # one call; in a thread it could outlive a cancel
             context = self._context = await self._open_context(self._tracker)
             for stage in stages:
+                context.checkpoint()  # before the next begins: a stage that stopped early has not reached it
                 self._tracker.begin(stage)
                 await self._run_stage(stage, context)
         if self._ended is None:
@@ -97,7 +111,6 @@ class Attempt:
     async def _run_stage(self, stage: Stage, context: StageContext) -> None:
         began = time.monotonic()
         try:
-            context.checkpoint()
             await stage.run(context)
         except Exception as error:
             metrics.stage_errors.labels(stage.name, getattr(error, "code", "internal_error")).inc()
@@ -156,6 +169,11 @@ class Attempt:
                 raise LeaseLost
         self._ended = ended
 
+    def _error_of(self, work: "asyncio.Task[None]") -> BaseException | None:
+        if not work.cancelled():
+            return work.exception()
+        return None if self._lease.stop else RuntimeError("The stage cancelled itself.")
+
     async def _settle(self, work: "asyncio.Task[None]") -> None:
         """Records and tells the end of the attempt, whichever it was."""
         if self._ended is not None:  # whatever came after the commit
@@ -163,8 +181,8 @@ class Attempt:
         elif self._lease.stop is Stop.LOST:
             end = "lost"
         else:
-            error = None if work.cancelled() else work.exception()
-            has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress
+            error = self._error_of(work)
+            has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
             stage = self._tracker.stage if self._tracker else "queued"
             ending = Ending(job=self._job, stop=self._lease.stop, error=error, stage=stage, has_advanced=has_advanced)
             end, self._ended = await record(self._services, ending)

@@ -64,18 +64,21 @@ async def record(services: Services, ending: Ending) -> tuple[str, asyncpg.Recor
             return _name_of(row, ending), row
         except DependencyUnavailable as away:
             log.warning("end not recorded yet", error=str(away))
-        except Exception:
-            log.exception("end not recordable")
+        except (asyncpg.DataError, UnicodeError):
+            log.exception("end not recordable in its own words")
             ending = replace(ending, error=_without_words(ending.error))
+        except Exception:
+            log.exception("end not recorded yet")
         await asyncio.sleep(RECORD_SECONDS)
     return "unrecorded", None
 
 
 async def _write(driver: Driver, ending: Ending) -> asyncpg.Record | None:
     job, error = ending.job, ending.error
-    if ending.stop in (Stop.CANCEL, Stop.PAUSE) or isinstance(error, LeaseLost):
-        # A completion is refused also when a cancel came just before it.
+    if isinstance(error, LeaseLost):  # a completion is refused also when a cancel came just before it
         return await _as_asked(driver, job)
+    if ending.stop in (Stop.CANCEL, Stop.PAUSE):
+        return await _as_asked(driver, job) or await _hand_back(driver, job)  # told late, of what is no longer asked
     if ending.stop is Stop.TIMEOUT:
         return await _fail(driver, ending, JobTimeout())
     if isinstance(error, TimeIsUp):
@@ -84,10 +87,7 @@ async def _write(driver: Driver, ending: Ending) -> asyncpg.Record | None:
         row = await jobs.release(driver, job.id, job.fence, Outcome.SNOOZED, message="its time was up; it goes on soon")
         return row or await _as_asked(driver, job)
     if error is None:
-        row = await jobs.release(
-            driver, job.id, job.fence, Outcome.HANDED_BACK, message="handed back by a stopping worker"
-        )
-        return row or await _as_asked(driver, job)
+        return await _hand_back(driver, job) or await _as_asked(driver, job)
     if retry.is_retryable(error) and job.failures + 1 < job.max_failures:
         return await _retry_later(driver, ending, error) or await _as_asked(driver, job)
     return await _fail(driver, ending, error)
@@ -96,6 +96,10 @@ async def _write(driver: Driver, ending: Ending) -> asyncpg.Record | None:
 async def _as_asked(driver: Driver, job: Claimed) -> asyncpg.Record | None:
     """A cancel counts more than a pause."""
     return await jobs.cancel_running(driver, job.id, job.fence) or await jobs.pause_running(driver, job.id, job.fence)
+
+
+async def _hand_back(driver: Driver, job: Claimed) -> asyncpg.Record | None:
+    return await jobs.release(driver, job.id, job.fence, Outcome.HANDED_BACK, message="handed back by its worker")
 
 
 async def _retry_later(driver: Driver, ending: Ending, error: BaseException) -> asyncpg.Record | None:

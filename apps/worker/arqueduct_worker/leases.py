@@ -13,7 +13,6 @@ import structlog
 
 from arqueduct import metrics
 from arqueduct.database import Database
-from arqueduct.errors import DependencyUnavailable
 from arqueduct.repositories import jobs
 
 __all__ = ["Lease", "Leases", "Stop"]
@@ -129,9 +128,9 @@ class Leases:
         try:
             async with asyncio.timeout(self._pause), self._database.transaction() as transaction:
                 owned = await jobs.heartbeat(transaction.driver, held, self._lease)
-        except (DependencyUnavailable, TimeoutError) as error:
+        except Exception as error:  # a cancelled query, a failover, a full disk: a beat that failed, and no more
             self._has_failed = True
-            log.warning("heartbeat failed", error=str(error), silent_for=round(self.silent_for, 1), jobs=len(held))
+            log.warning("heartbeat failed", error=repr(error), silent_for=round(self.silent_for, 1), jobs=len(held))
             if held and self._patience <= 0:
                 self.end_all(Stop.LOST)
             return

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -54,10 +54,13 @@ log = structlog.get_logger()
 SETTLE_SECONDS = 10
 """After the grace period, how long attempts may take to hand their jobs back."""
 
+AWAY_SECONDS = 1.0
+"""Between two tries to reach Postgres at the start."""
+
 CANCEL_AGAIN_SECONDS = 0.5
 IDLE_SECONDS = 0.02
 
-SPARE_CONNECTIONS = 6
+SPARE_CONNECTIONS = 8
 """Each job that is storing holds a connection; heartbeat, progress, ends, sweeps and housekeeping must never wait for
 one."""
 
@@ -76,33 +79,43 @@ async def _run(settings: Settings, installed: Registry | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with open_services(settings, installed=installed) as (services, redis, keys):
-        worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
-        probes = Probes(services, worker, host=settings.host, port=settings.worker_metrics_port)
-        await _announce(settings, await probes.start())
-        sweeper = Sweeper(services)
-        background = [
-            asyncio.create_task(task)
-            for task in (
-                services.leases.run(),
-                services.reporter.run(),
-                sweeper.run(),
-                sweeper.beat(),
-                Housekeeping(services).run(),
-                Janitor(services).run(),
-                listen(redis, keys, services.leases),
-                services.admitter.run(),
-                worker.main(),
-                lag.watch(),
-            )
-        ]
-        log.info("worker started", worker=services.name, concurrency=settings.worker_concurrency)
-        try:
-            await _until(stopping, background)
-            await _drain(worker, services)
-        finally:
-            await _end(background)
-            await probes.stop()
+    async with AsyncExitStack() as stack:
+        opening = asyncio.create_task(stack.enter_async_context(open_services(settings, installed=installed)))
+        await _until(stopping, [opening])
+        if stopping.is_set():  # while it waited for Postgres, perhaps
+            await _end([opening])
+        else:
+            await _work(stopping, *opening.result())
+
+
+async def _work(stopping: asyncio.Event, services: Services, redis: ArqRedis, keys: Keys) -> None:
+    settings = services.settings
+    worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
+    probes = Probes(services, worker, host=settings.host, port=settings.worker_metrics_port)
+    await _announce(settings, await probes.start())
+    sweeper = Sweeper(services)
+    background = [
+        asyncio.create_task(task)
+        for task in (
+            services.leases.run(),
+            services.reporter.run(),
+            sweeper.run(),
+            sweeper.beat(),
+            Housekeeping(services).run(),
+            Janitor(services).run(),
+            listen(redis, keys, services.leases),
+            services.admitter.run(),
+            worker.main(),
+            lag.watch(),
+        )
+    ]
+    log.info("worker started", worker=services.name, concurrency=settings.worker_concurrency)
+    try:
+        await _until(stopping, background)
+        await _drain(worker, services)
+    finally:
+        await _end(background)
+        await probes.stop()
     log.info("worker stopped", worker=services.name)
 
 
@@ -130,6 +143,7 @@ async def open_services(
         parsers = await stack.enter_async_context(ParserPool(settings))
         folder = await asyncio.to_thread(open_workspace, settings)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        model_id = await _model_id(database, embedder.model)  # may wait long; leases count from after it
         bus, queue = Bus(redis, keys), Queue(redis, keys)
         admitter = Admitter(database, queue, alive=settings.lease_time, interval=settings.sweep)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
@@ -139,7 +153,7 @@ async def open_services(
                 database=database,
                 storage=Storage.open(settings.effective_storage_url),
                 embedder=embedder,
-                model_id=await _model_id(database, embedder.model),
+                model_id=model_id,
                 parsers=parsers,
                 registry=installed or registry(),
                 queue=queue,
@@ -194,16 +208,17 @@ async def _drain(worker: AnyWorker, services: Services) -> None:
     """No new job; what ends within the grace period ends, the rest goes back into the queue."""
     worker.allow_pick_jobs = False
     log.info("worker stopping", jobs=len(services.leases), grace=services.settings.shutdown_grace)
-    if not await _idle(worker, services.settings.shutdown_grace):
-        services.leases.end_all(Stop.SHUTDOWN)
-        await _idle(worker, SETTLE_SECONDS)
+    if not await _idle(worker, services.settings.shutdown_grace, lambda: None):
+        # Again and again: a claim under way may still bring an attempt.
+        await _idle(worker, SETTLE_SECONDS, lambda: services.leases.end_all(Stop.SHUTDOWN))
     await services.admitter.stop()
 
 
-async def _idle(worker: AnyWorker, within: float) -> bool:
+async def _idle(worker: AnyWorker, within: float, meanwhile: Callable[[], None]) -> bool:
     """Waits until no wake-up is being followed, be it only taken yet; returns whether that came."""
     deadline = time.monotonic() + within
-    while not worker.is_idle and time.monotonic() < deadline:  # noqa: ASYNC110  # arq keeps a count, and no event
+    while not worker.is_idle and time.monotonic() < deadline:
+        meanwhile()
         await asyncio.sleep(IDLE_SECONDS)
     return worker.is_idle
 
@@ -216,8 +231,15 @@ async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> lis
 
 
 async def _model_id(database: Database, model: EmbeddingModel) -> int:
-    async with database.transaction() as transaction:
-        found = await transaction.driver.fetchval("SELECT id FROM embedding_models WHERE name = $1", model.name)
+    """Waits for a Postgres that is away: whoever starts workers may start its servers later."""
+    while True:
+        try:
+            async with database.transaction() as transaction:
+                found = await transaction.driver.fetchval("SELECT id FROM embedding_models WHERE name = $1", model.name)
+            break
+        except DependencyUnavailable as error:
+            log.warning("worker waits", error=str(error))
+            await asyncio.sleep(AWAY_SECONDS)
     if found is None:
         raise SetupError(f"The database does not know the embedding model {model.name}: run `arqueduct migrate up`.")
     return int(found)

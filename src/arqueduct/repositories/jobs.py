@@ -106,10 +106,13 @@ _ADVANCE = """
         SELECT * FROM unnest(
             $1::uuid[], $2::int[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::int[]
         ) AS t(id, fence, steps, stage, progress, message, details, eta_seconds)
+    ), held AS MATERIALIZED (
+        SELECT j.id FROM jobs j JOIN input i ON j.id = i.id AND j.fence = i.fence
+        WHERE j.state = 'running' ORDER BY j.id FOR NO KEY UPDATE OF j
     ), moved AS (
         UPDATE jobs j SET seq = j.seq + i.steps, stage = i.stage, progress = greatest(j.progress, i.progress),
             message = i.message, details = i.details::jsonb, eta_seconds = i.eta_seconds, updated_at = now()
-        FROM input i WHERE j.id = i.id AND j.fence = i.fence AND j.state = 'running'
+        FROM input i JOIN held USING (id) WHERE j.id = i.id AND j.fence = i.fence AND j.state = 'running'
         RETURNING j.id, j.tenant_id, j.user_id, j.kind, j.document_id, j.document_name, j.progress, j.fence, j.seq,
             i.steps, j.updated_at
     ), noted AS (

@@ -1,11 +1,11 @@
 """What a contest is, so that several can be run in the same rounds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from arqueduct.cli.queue_bench.results import Measure
+from arqueduct.cli.queue_bench.results import Measure, Pair
 
 __all__ = ["Contest", "Plan"]
 
@@ -15,7 +15,14 @@ class Plan(NamedTuple):
 
     folder: Path
     jobs: int
+    """Of one measurement of wake-ups alone."""
     pick_ups: int
+    whole_jobs: int
+    """Of one measurement of whole jobs."""
+    concurrency: int
+    """Whole jobs that a worker process runs at a time."""
+    peers: Path | None
+    """A Python that has procrastinate."""
 
 
 class Contest(ABC):
@@ -23,9 +30,16 @@ class Contest(ABC):
 
     name: ClassVar[str]
     ours: ClassVar[str]
-    rival: ClassVar[str]
     measures: ClassVar[Sequence[Measure]]
+    rival: str
+    left_out: str | None = None
+    """Why the rival is not measured."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> Mapping[str, int | str]:
+        """What somebody needs to know to measure the same."""
 
     @abstractmethod
-    async def round(self) -> dict[Measure, tuple[float, float]]:
-        """Measures everything once: what we reached, and what the rival did."""
+    async def round(self) -> dict[Measure, Pair]:
+        """Measures everything once: what we reached, and what the rival did, if it is there."""

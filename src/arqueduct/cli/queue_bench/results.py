@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -11,7 +11,10 @@ from rich.text import Text
 
 from arqueduct.cli.words import counted
 
-__all__ = ["ContestReport", "Figure", "Measure", "QueueReport", "Spread", "report_of", "table_of"]
+__all__ = ["ContestReport", "Figure", "Measure", "Pair", "QueueReport", "Spread", "report_of", "table_of"]
+
+Pair: TypeAlias = tuple[float, float | None]
+"""What we reached and what the rival did; `None` where it is left out."""
 
 
 class Measure(NamedTuple):
@@ -34,13 +37,16 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """`ratios` says how many times better we are, each within one round: absolute speed drifts, this does not."""
+    """`ratios` says how many times better we are, each within one round: absolute speed drifts, this does not.
+
+    It is `None`, and so is `rival`, where the rival is left out.
+    """
 
     name: str
     unit: str
     ours: Spread
-    rival: Spread
-    ratios: Spread
+    rival: Spread | None
+    ratios: Spread | None
     target: str | None
     is_met: bool | None
 
@@ -49,30 +55,34 @@ class ContestReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     ours: str
     rival: str
+    left_out: str | None
+    """Why the rival is not measured."""
+    settings: dict[str, int | str]
     figures: list[Figure]
 
 
 class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
-    jobs: int
     cpus: int
     contests: list[ContestReport]
 
 
-def report_of(measure: Measure, pairs: Sequence[tuple[float, float]]) -> Figure:
+def report_of(measure: Measure, pairs: Sequence[Pair]) -> Figure:
     """From what we and the rival reached in each round."""
-    ours, rival = ([pair[side] for pair in pairs] for side in (0, 1))
-    ratios = _spread([b / a if measure.unit == "ms" else a / b for a, b in pairs])
+    ours = _spread([reached for reached, _ in pairs])
+    both = [(reached, other) for reached, other in pairs if other is not None]
+    ratios = _spread([b / a if measure.unit == "ms" else a / b for a, b in both]) if both else None
     target, is_met = None, None
     if measure.least_ratio is not None:
-        target, is_met = f"≥ {measure.least_ratio:g} ×", ratios.median >= measure.least_ratio
+        target = f"≥ {measure.least_ratio:g} ×"
+        is_met = ratios.median >= measure.least_ratio if ratios else None
     elif measure.limit is not None:
-        target, is_met = f"< {measure.limit:g} {measure.unit}", _spread(ours).median < measure.limit
+        target, is_met = f"< {measure.limit:g} {measure.unit}", ours.median < measure.limit
     return Figure(
         name=measure.name,
         unit=measure.unit,
-        ours=_spread(ours),
-        rival=_spread(rival),
+        ours=ours,
+        rival=_spread([other for _, other in both]) if both else None,
         ratios=ratios,
         target=target,
         is_met=is_met,
@@ -90,13 +100,23 @@ def table_of(report: QueueReport) -> RenderableType:
             verdict = {None: Text(""), True: Text("met", "green"), False: Text("missed", "red")}[figure.is_met]
             both = (_cell(spread, figure.unit) for spread in (figure.ours, figure.rival))
             table.add_row(Text(figure.name, "dim"), *both, _cell(figure.ratios, "×"), figure.target or "", verdict)
-        parts += [Text(contest.name, "bold"), table, ""]
-    said = f"Medians of {counted(report.rounds, 'round')} (least–most), {counted(report.jobs, 'job')} each, "
-    said += f"{counted(report.cpus, 'CPU')}. Only ratios within a round mean something: speed drifts."
+        parts += [Text(contest.name, "bold"), table]
+        if contest.left_out is not None:
+            parts.append(Text(f"{contest.rival} is left out: {contest.left_out}", "yellow"))
+        parts += [Text(" · ".join(_setting(*setting) for setting in contest.settings.items()), "dim"), ""]
+    said = f"Medians of {counted(report.rounds, 'round')} (least–most), {counted(report.cpus, 'CPU')}. "
+    said += "Only ratios within a round mean something: speed drifts."
     return Group(*parts, Text(said, "dim"))
 
 
-def _cell(spread: Spread, unit: str) -> str:
+def _setting(name: str, value: int | str) -> str:
+    """Numbers need their name; words speak for themselves."""
+    return f"{name} {value:,}" if isinstance(value, int) else value
+
+
+def _cell(spread: Spread | None, unit: str) -> str:
+    if spread is None:
+        return "left out"
     digits = 0 if spread.median >= 100 else 2
     return f"{spread.median:,.{digits}f} {unit} ({spread.least:,.{digits}f}–{spread.most:,.{digits}f})"
 

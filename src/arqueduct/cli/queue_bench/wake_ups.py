@@ -5,7 +5,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,11 +18,12 @@ from arqueduct.bus import connect
 from arqueduct.cli.measuring import latency_of
 from arqueduct.cli.queue_bench.contest import Contest, Plan
 from arqueduct.cli.queue_bench.crew import Crew, working
-from arqueduct.cli.queue_bench.results import Measure
-from arqueduct.cli.queue_bench.worker import URL_VARIABLE
+from arqueduct.cli.queue_bench.results import Measure, Pair
+from arqueduct.cli.queue_bench.worker import MAX_JOBS, URL_VARIABLE
 from arqueduct.embedded import EmbeddedValkey, remove
 from arqueduct.keys import Keys
 from arqueduct.queue import Queue, WakeUp
+from arqueduct.supervisor.servers import to_the_end
 
 __all__ = ["WakeUps", "open_wake_ups"]
 
@@ -48,7 +49,7 @@ async def open_wake_ups(plan: Plan) -> AsyncIterator["WakeUps"]:
     """With a Valkey of its own, set up like that of `arqueduct up`."""
     valkey = EmbeddedValkey(plan.folder / "valkey")
     try:
-        await asyncio.to_thread(valkey.start)
+        await to_the_end(valkey.start)
         yield WakeUps(plan, valkey.url())
     finally:
         await asyncio.to_thread(valkey.stop)
@@ -65,7 +66,11 @@ class WakeUps(Contest):
         self._plan = plan
         self._url = url
 
-    async def round(self) -> dict[Measure, tuple[float, float]]:
+    @property
+    def settings(self) -> Mapping[str, int | str]:
+        return {"jobs": self._plan.jobs, "pick-ups": self._plan.pick_ups, "concurrency": MAX_JOBS}
+
+    async def round(self) -> dict[Measure, Pair]:
         """Who begins is drawn by lot."""
         found: dict[Measure, dict[str, float]] = {measure: {} for measure in self.measures}
         for kind in random.sample([OURS, STOCK], 2):
