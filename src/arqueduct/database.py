@@ -23,7 +23,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from arqueduct.errors import DependencyUnavailable
 
-__all__ = ["Database", "Driver", "Role", "Transaction", "owner_engine"]
+__all__ = ["IDLE_SECONDS", "Database", "Driver", "Role", "Transaction", "owner_engine"]
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from arqueduct import identity
-from arqueduct.database import Role
+from arqueduct.database import IDLE_SECONDS, Role
 from arqueduct.embedded import EmbeddedPostgres, EmbeddedValkey, remove
 from arqueduct.embedded.process import free_port
 from arqueduct.embedded.server import EmbeddedServer
@@ -294,7 +294,8 @@ async def test_a_frozen_worker_that_wakes_up_writes_nothing(
         frozen.send(signal.SIGSTOP)
         trial.provider.latency = 0
         other = await launcher.start(trial.settings)
-        await trial.reaches(job, state="completed")
+        # Frozen inside a transaction it keeps its row until Postgres has had enough of an idle one.
+        await trial.reaches(job, IDLE_SECONDS + BACK_SECONDS, state="completed")
         assert await trial.outcomes(job) == ["worker_died", "completed"]
         before = await everything(trial)
         frozen.send(signal.SIGCONT)
