@@ -85,9 +85,9 @@ $$;
 -- Puts jobs that are due, and that this transaction has made or locked, into their tenant's line. A user's jobs follow
 -- each other; who comes new begins where the line is now, so the users of a tenant take turns (start-time fair
 -- queueing). A job that comes back, from an error or a dead worker, had its turn: it does not stand behind what its
--- user has queued since, but beside it.
+-- user has queued since, but beside it. (Without a nested loop: as many rows as there are ids were one to the planner.)
 CREATE FUNCTION line_up(ids uuid[], comes_back boolean DEFAULT false) RETURNS void LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_nestloop = off
 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
@@ -112,7 +112,7 @@ BEGIN
         SELECT d.id, f.last + row_number() OVER (PARTITION BY tenant_id, user_id, priority ORDER BY d.id) AS turn
         FROM due d JOIN flows f USING (tenant_id, user_id, priority)
     )
-    UPDATE jobs j SET turn = p.turn FROM places p WHERE j.id = p.id;
+    UPDATE jobs j SET turn = p.turn FROM places p WHERE j.id = p.id AND j.id = ANY (ids);
 END
 $$;
 
@@ -163,7 +163,8 @@ $$;
 -- a time, and at least `least_room`. Tenants take turns by their weight: what one has had is in `fair_shares`, and the
 -- one that has had least goes next (start-time fair queueing, Goyal et al. 1996). Within a tenant priority decides,
 -- then the turn. The first job of a tenant of which nothing is under way may go ahead of those that wait in Redis
--- already. Call it as a statement of its own, so that its lock never waits for a client.
+-- already. Call it as a statement of its own, so that its lock never waits for a client. Its commit does not wait for
+-- the disk: a crash of Postgres at that moment leaves the jobs in the line, and what was sent of them is claimed once.
 CREATE FUNCTION admit(
     least_room integer, alive interval,
     OUT job_ids uuid[], OUT dispatches integer[], OUT are_ahead boolean[],
@@ -178,6 +179,7 @@ DECLARE
     free bigint;
     waiting uuid[];
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     PERFORM pg_advisory_xact_lock(1634891124);
     moment := clock_timestamp();
     due := ARRAY(
@@ -286,7 +288,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- How many jobs leave the line before this one if nothing changes: those of its own tenant before it, and as many of
--- each other waiting tenant as come to the same share. 0: it is the next. Null: not this tenant's, or not in line.
+-- each other waiting tenant as come to the same share. 0: it is the next. It counts to 10,000 and no further. Null: not
+-- this tenant's, or not in line.
 CREATE FUNCTION position_in_line(job uuid) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
@@ -299,25 +302,28 @@ SET search_path = public, pg_temp SET enable_seqscan = off SET enable_bitmapscan
     ), mine AS MATERIALIZED (
         SELECT me.tenant_id, min(l.weight) AS weight, min(l.pass) AS pass, coalesce(sum(j.before), 0)::bigint AS before
         FROM me JOIN lines l USING (tenant_id), LATERAL (
-            SELECT count(*) AS before FROM jobs_in_line w
-            WHERE w.tenant_id = me.tenant_id AND w.kind = l.kind
-                AND (w.priority, w.turn, w.id) < (me.priority, me.turn, me.id)
-                AND l.kind NOT IN (SELECT h.kind FROM held_kinds() h)
+            SELECT count(*) AS before FROM (
+                SELECT FROM jobs_in_line w
+                WHERE w.tenant_id = me.tenant_id AND w.kind = l.kind
+                    AND (w.priority, w.turn, w.id) < (me.priority, me.turn, me.id)
+                    AND l.kind NOT IN (SELECT h.kind FROM held_kinds() h)
+                ORDER BY w.priority, w.turn, w.id LIMIT 10000
+            ) first
         ) j GROUP BY me.tenant_id
     ), others AS MATERIALIZED (
         SELECT l.tenant_id, array_agg(l.kind) AS kinds,
-            floor((m.pass + m.before / m.weight - min(l.pass)) * min(l.weight))::bigint + 1 AS most
+            least(floor((m.pass + m.before / m.weight - min(l.pass)) * min(l.weight))::bigint + 1, 10000) AS most
         FROM lines l, mine m WHERE l.tenant_id <> m.tenant_id AND NOT l.is_held
         GROUP BY l.tenant_id, m.pass, m.before, m.weight
     )
-    SELECT m.before + (
+    SELECT least(10000, m.before + (
         SELECT count(*) FROM others o, LATERAL (
             SELECT FROM unnest(o.kinds) k(kind), LATERAL (
                 SELECT FROM jobs_in_line w WHERE w.tenant_id = o.tenant_id AND w.kind = k.kind
                 ORDER BY w.priority LIMIT greatest(o.most, 0)
             ) of_kind LIMIT greatest(o.most, 0)
         ) theirs
-    )
+    ))
     FROM mine m
 $$;
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 from pgvector.asyncpg import register_vector
 from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -92,6 +92,7 @@ class Database:
             },
         )
         event.listen(self._engine.sync_engine, "connect", _register_codecs)
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID | None = None) -> AsyncIterator[Transaction]:
@@ -116,8 +117,9 @@ class Database:
     async def autocommit(self) -> AsyncIterator[Driver]:
         """A connection outside any transaction, as its login: each statement commits by itself.
 
-        For functions that take a lock, which must not be held while Postgres waits for this process. Raises
-        `DependencyUnavailable` as `transaction` does; the connection that failed does not go back into the pool.
+        For statements that are a transaction by themselves: no lock of theirs is held while Postgres waits for this
+        process, and there is one round trip in place of four. Raises `DependencyUnavailable` as `transaction` does;
+        the connection that failed does not go back into the pool.
         """
         try:
             async with self._engine.connect() as connection:
@@ -181,6 +183,12 @@ def _asyncpg_url(url: str) -> str:
 
 def _register_codecs(connection: Any, _record: Any) -> None:
     connection.run_async(register_vector)
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """A restart of Postgres closes all connections; the pool then opens new ones, and no request meets an old one."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

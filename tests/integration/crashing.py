@@ -78,7 +78,6 @@ POINTS: dict[str, Point] = {
     "admitted, not sent": before("arqueduct.queue:Queue.send", _second),
     "sent": after("arqueduct.queue:Queue.send"),
     "wake-up taken": before("arqueduct_worker.runner:Runner.run"),
-    "claim written": after("arqueduct.repositories.jobs:claim", bool),
     "claimed": after("arqueduct_worker.runner:Runner._claim", any),
     "stage written, not told": before("arqueduct.bus:Bus.publish", _steps),
     "before download": before(f"{STAGES}.download:Download.run"),

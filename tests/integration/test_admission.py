@@ -10,6 +10,7 @@ from arq.connections import ArqRedis
 
 from arqueduct.admitter import Admitter
 from arqueduct.database import Database
+from arqueduct.ids import new_id
 from arqueduct.keys import Keys
 from arqueduct.lifecycle import Priority
 from arqueduct.queue import Queue
@@ -255,3 +256,21 @@ async def test_what_redis_did_not_get_stands_where_it_stood(crowd: Crowd, ours: 
     again = await crowd.admit()
     assert [wake_up[:2] for wake_up in again] == [(job_id, dispatch + 1) for job_id, dispatch, _ in admitted]
     assert await crowd.claim(admitted) == []
+
+
+async def test_queuing_reads_no_more_than_it_queues(crowd: Crowd, ours: Flow, app_database: Database) -> None:
+    """Whatever waits already; at first each creation read all jobs of its tenant."""
+    await crowd.queue(ours, 3_000)
+    ids = [new_id() for _ in range(100)]
+    async with app_database.transaction(ours.tenant_id) as transaction:
+        await transaction.driver.execute(
+            "INSERT INTO jobs (id, tenant_id, user_id, kind) SELECT id, $2, $3, 'test.work' FROM unnest($1::uuid[]) id",
+            ids,
+            *ours,
+        )
+        assert len(await jobs.note_created(transaction.driver, ids)) == len(ids)
+        read = await transaction.driver.fetchval(
+            "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables "
+            "WHERE relname = 'jobs'"
+        )
+    assert len(ids) < read < 10 * len(ids)

@@ -104,7 +104,6 @@ STORIES = [
     Story(point="sent", leaves="queued", before=()),
     Story(point="wake-up taken", leaves="queued", before=()),
     Story(point="wake-up taken", leaves="queued", before=(), delivery="stock"),
-    Story(point="claim written", leaves="queued", before=()),
     Story(point="claimed"),
     Story(point="claimed", delivery="stock"),
     Story(point="stage written, not told", extractions=2),

@@ -224,8 +224,8 @@ async def _idle(worker: AnyWorker, within: float, meanwhile: Callable[[], None])
 
 
 async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record | None]:
-    async with database.transaction() as transaction:
-        rows = await jobs.complete_all(transaction.driver, mine)
+    async with database.autocommit() as driver:
+        rows = await jobs.complete_all(driver, mine)
     ended = {(row["id"], row["fence"]): row for row in rows}
     return [ended.get(attempt) for attempt in mine]
 

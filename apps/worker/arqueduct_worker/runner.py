@@ -52,8 +52,8 @@ class Runner:
 
     async def _claim(self, wake_ups: Sequence[WakeUpId]) -> list[Claimed | None]:
         services = self._services
-        async with services.database.transaction() as transaction:
-            found = await jobs.claim(transaction.driver, wake_ups, services.name, services.settings.lease_time)
+        async with services.database.autocommit() as driver:
+            found = await jobs.claim(driver, wake_ups, services.name, services.settings.lease_time)
         claimed = {(job.id, job.dispatch): job for job in found}
         # The same wake-up may have come twice; it is one attempt.
         return [claimed.pop(wake_up, None) for wake_up in wake_ups]

@@ -15,7 +15,7 @@ from arqueduct import __version__, events, storable
 from arqueduct.database import Driver
 from arqueduct.events import JobMessage
 from arqueduct.lifecycle import JobState, Outcome
-from arqueduct.repositories.statements import moving
+from arqueduct.repositories.statements import moving, noting
 
 __all__ = [
     "Claimed",
@@ -199,7 +199,7 @@ _CANCEL_RUNNING = moving(
     outcome=Outcome.CANCELLED,
 )
 
-_CREATED = moving("job_queued", "UPDATE jobs SET updated_at = now() WHERE id = ANY($1::uuid[])")
+_CREATED = noting("job_queued", "SELECT * FROM jobs WHERE id = ANY($1::uuid[])")
 
 
 async def note_created(driver: Driver, ids: Sequence[UUID]) -> list[asyncpg.Record]:

@@ -2,7 +2,7 @@
 
 from arqueduct.lifecycle import Outcome
 
-__all__ = ["COLUMNS", "moving"]
+__all__ = ["COLUMNS", "moving", "noting"]
 
 COLUMNS = """
     id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
@@ -30,5 +30,9 @@ def moving(event: str, update: str, *, outcome: Outcome | None = None, traceback
     With an outcome it also ends the attempt that is under way, if one is.
     """
     ended = "" if outcome is None else f", ended AS ({_END.format(outcome=outcome, traceback=traceback)})"
-    noted = _NOTE.format(event=event)
-    return f"WITH moved AS ({update} RETURNING *), noted AS ({noted}){ended} SELECT {COLUMNS} FROM moved"
+    return noting(event, f"{update} RETURNING *", ended)
+
+
+def noting(event: str, rows: str, more: str = "") -> str:
+    """A statement that notes rows as they are in the history, and returns them."""
+    return f"WITH moved AS ({rows}), noted AS ({_NOTE.format(event=event)}){more} SELECT {COLUMNS} FROM moved"
