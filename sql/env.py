@@ -5,11 +5,11 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
-from arqueduct import models
 from arqueduct.database import owner_engine
 from arqueduct.migrations import LOCK, is_made_per_model
+from arqueduct.models import Tenant
 
-METADATA = models.SQLModel.metadata
+METADATA = Tenant.metadata
 
 
 def run(connection: Connection) -> None:

@@ -1,225 +1,33 @@
-"""The tables. Revisions under sql/ make them; a test keeps both equal.
-
-Every table of a tenant's carries `tenant_id` and row-level security (sql/versions); what is not a tenant's own
-says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never matter.
-"""
+"""Jobs and their history, and the order in which they run."""
 
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
-    ARRAY,
     DOUBLE_PRECISION,
     REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Computed,
     DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
-    LargeBinary,
     SmallInteger,
     Text,
-    UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, REGCONFIG, TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from arqueduct.ids import new_id
+from arqueduct.models.columns import EMPTY_OBJECT, moment, tenant
 
-__all__ = [
-    "APIKey",
-    "Blob",
-    "Chore",
-    "Chunk",
-    "Deletion",
-    "Document",
-    "Embedding",
-    "EmbeddingModelRow",
-    "FairShare",
-    "Job",
-    "JobAttempt",
-    "JobEvent",
-    "Membership",
-    "QueueRule",
-    "Tenant",
-    "User",
-    "Worker",
-]
+__all__ = ["Chore", "FairShare", "Job", "JobAttempt", "JobEvent", "QueueRule", "Worker"]
 
-NOW = text("now()")
-EMPTY_OBJECT = text("'{}'::jsonb")
 IN_LINE = "state = 'queued' AND dispatched_at IS NULL AND turn IS NOT NULL"
-
-
-def moment(*, nullable: bool = True) -> Column[Any]:
-    """A time with zone; one that may not be null defaults to the moment of the insert."""
-    return Column(DateTime(timezone=True), nullable=nullable, server_default=None if nullable else NOW)
-
-
-def tenant() -> Column[Any]:
-    return Column(ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False)
-
-
-class Tenant(SQLModel, table=True):
-    """Owns everything below."""
-
-    __tablename__: ClassVar[str] = "tenants"
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-
-
-class User(SQLModel, table=True):
-    """A person or a service; belongs to tenants through memberships."""
-
-    __tablename__: ClassVar[str] = "users"
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    email: str = Field(sa_column=Column(Text, nullable=False, unique=True))
-    password_hash: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-
-
-class Membership(SQLModel, table=True):
-    """What a user may do in a tenant."""
-
-    __tablename__: ClassVar[str] = "memberships"
-    __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'editor', 'viewer', 'service')", name="role"),)
-    tenant_id: UUID = Field(
-        sa_column=Column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, nullable=False)
-    )
-    user_id: UUID = Field(
-        sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, nullable=False)
-    )
-    role: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-
-
-class APIKey(SQLModel, table=True):
-    """A secret that stands for a user in a tenant; only its SHA-256 is kept."""
-
-    __tablename__: ClassVar[str] = "api_keys"
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    tenant_id: UUID = Field(sa_column=tenant())
-    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False))
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    prefix: str = Field(sa_column=Column(Text, nullable=False))
-    key_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
-    scopes: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'::text[]"))
-    )
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-    expires_at: datetime | None = Field(default=None, sa_column=moment())
-    revoked_at: datetime | None = Field(default=None, sa_column=moment())
-    last_used_at: datetime | None = Field(default=None, sa_column=moment())
-
-
-class Blob(SQLModel, table=True):
-    """Bytes, kept once a tenant however many documents have them. Its id, not its hash, names it in storage."""
-
-    __tablename__: ClassVar[str] = "blobs"
-    __table_args__ = (UniqueConstraint("tenant_id", "sha256", name="blobs_tenant_id_sha256_key"),)
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    tenant_id: UUID = Field(sa_column=tenant())
-    sha256: str = Field(sa_column=Column(Text, nullable=False))
-    size: int = Field(sa_column=Column(BigInteger, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-
-
-class Document(SQLModel, table=True):
-    """A named blob. Its status is the state of the job `job_id`, so the two cannot disagree."""
-
-    __tablename__: ClassVar[str] = "documents"
-    __table_args__ = (
-        Index("documents_tenant_id_id_idx", "tenant_id", "id"),
-        Index("documents_blob_id_idx", "blob_id"),
-        Index("documents_job_id_idx", "job_id"),
-        Index("documents_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
-    )
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    tenant_id: UUID = Field(sa_column=tenant())
-    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), nullable=False))
-    blob_id: UUID = Field(sa_column=Column(ForeignKey("blobs.id"), nullable=False))
-    job_id: UUID = Field(nullable=False)
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    content_type: str = Field(sa_column=Column(Text, nullable=False))
-    size: int = Field(sa_column=Column(BigInteger, nullable=False))
-    sha256: str = Field(sa_column=Column(Text, nullable=False))
-    title: str | None = Field(default=None, sa_column=Column(Text))
-    language: str = Field(sa_column=Column(Text, nullable=False))
-    facts: dict[str, Any] = Field(
-        default_factory=dict, sa_column=Column("metadata", JSONB, nullable=False, server_default=EMPTY_OBJECT)
-    )
-    pages: int | None = Field(default=None, sa_column=Column(Integer))
-    characters: int | None = Field(default=None, sa_column=Column(BigInteger))
-    chunks: int | None = Field(default=None, sa_column=Column(Integer))
-    text_recipe: str | None = Field(default=None, sa_column=Column(Text))
-    """Which of the texts kept beside the blob is this document's; null until it is stored."""
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-    updated_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-    deleted_at: datetime | None = Field(default=None, sa_column=moment())
-    """Set the moment a user deletes it: gone for every reader, while its parts are being removed."""
-
-
-class Chunk(SQLModel, table=True):
-    """A passage of a document. Its vectors are in `embeddings` under `text_hash`."""
-
-    __tablename__: ClassVar[str] = "chunks"
-    __table_args__ = (
-        UniqueConstraint("document_id", "ordinal", name="chunks_document_id_ordinal_key"),
-        Index("chunks_tenant_id_text_hash_idx", "tenant_id", "text_hash"),
-        Index("chunks_tsv_idx", "tsv", postgresql_using="gin"),
-    )
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    tenant_id: UUID = Field(sa_column=tenant())
-    document_id: UUID = Field(sa_column=Column(ForeignKey("documents.id", ondelete="CASCADE"), nullable=False))
-    ordinal: int = Field(sa_column=Column(Integer, nullable=False))
-    text: str = Field(sa_column=Column(Text, nullable=False))
-    text_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    first_page: int = Field(sa_column=Column(Integer, nullable=False))
-    last_page: int = Field(sa_column=Column(Integer, nullable=False))
-    start: int = Field(sa_column=Column("start_offset", BigInteger, nullable=False))
-    end: int = Field(sa_column=Column("end_offset", BigInteger, nullable=False))
-    tokens: int = Field(sa_column=Column(Integer, nullable=False))
-    heading: str | None = Field(default=None, sa_column=Column(Text))
-    language: str = Field(sa_column=Column(REGCONFIG, nullable=False))
-    tsv: str | None = Field(
-        default=None, sa_column=Column(TSVECTOR, Computed("to_tsvector(language, text)", persisted=True))
-    )
-
-
-class EmbeddingModelRow(SQLModel, table=True):
-    """A model whose vectors are stored; each has an HNSW index of its own. Not a tenant's."""
-
-    __tablename__: ClassVar[str] = "embedding_models"
-    id: int | None = Field(default=None, sa_column=Column(SmallInteger, Identity(always=True), primary_key=True))
-    name: str = Field(sa_column=Column(Text, nullable=False, unique=True))
-    dimensions: int = Field(sa_column=Column(Integer, nullable=False))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
-
-
-class Embedding(SQLModel, table=True):
-    """The vector of a text under a model: bought once a tenant, whichever chunks have that text."""
-
-    __tablename__: ClassVar[str] = "embeddings"
-    __table_args__ = (Index("embeddings_bought_for_idx", "bought_for"),)
-    tenant_id: UUID = Field(
-        sa_column=Column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, nullable=False)
-    )
-    model_id: int = Field(
-        sa_column=Column(SmallInteger, ForeignKey("embedding_models.id"), primary_key=True, nullable=False)
-    )
-    text_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True, nullable=False))
-    vector: Any = Field(sa_column=Column(HALFVEC(), nullable=False))
-    bought_for: UUID = Field(nullable=False)
-    """The document that first needed it: its deletion removes the vector unless another has the text too."""
 
 
 class Job(SQLModel, table=True):
@@ -422,13 +230,3 @@ class Chore(SQLModel, table=True):
     begun_at: datetime | None = Field(default=None, sa_column=moment())
     """A sign of life of the worker that is at it; null once it is done."""
     done_at: datetime | None = Field(default=None, sa_column=moment())
-
-
-class Deletion(SQLModel, table=True):
-    """What a deleted document may have left outside its rows; looked at once more after every zombie is fenced."""
-
-    __tablename__: ClassVar[str] = "deletions"
-    document_id: UUID = Field(primary_key=True)
-    tenant_id: UUID = Field(sa_column=tenant())
-    prefix: str | None = Field(default=None, sa_column=Column(Text))
-    created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))

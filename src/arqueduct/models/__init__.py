@@ -1,0 +1,29 @@
+"""The tables. Revisions under sql/ make them; a test keeps both equal.
+
+Every table of a tenant's carries `tenant_id` and row-level security (sql/versions); what is not a tenant's own
+says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never matter.
+"""
+
+from arqueduct.models.access import APIKey, Membership, Tenant, User
+from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
+from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
+
+__all__ = [
+    "APIKey",
+    "Blob",
+    "Chore",
+    "Chunk",
+    "Deletion",
+    "Document",
+    "Embedding",
+    "EmbeddingModelRow",
+    "FairShare",
+    "Job",
+    "JobAttempt",
+    "JobEvent",
+    "Membership",
+    "QueueRule",
+    "Tenant",
+    "User",
+    "Worker",
+]
