@@ -14,6 +14,7 @@ from arqueduct.database import Transaction, owner_engine
 from arqueduct.errors import NotAuthenticated, SetupError
 from arqueduct.ids import new_id
 from arqueduct.models import APIKey, Membership, Tenant, User
+from arqueduct.permissions import Permission, granted
 
 __all__ = ["Identity", "NewIdentity", "authenticate", "create", "key_hash"]
 
@@ -24,12 +25,28 @@ PREFIX_LENGTH = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """A user in a tenant, as proved by a key."""
+    """A user in a tenant, as proved by an API key or a session."""
 
     tenant_id: UUID
     user_id: UUID
     role: str
-    key_id: UUID
+    key_id: UUID | None = None
+    session_id: UUID | None = None
+    scopes: tuple[str, ...] = ()
+    """Of the key; none are no limit."""
+    requests_per_minute: int | None = None
+    """What the key may do instead of what every user may."""
+    expires_at: float | None = None
+    """Seconds since 1970, after which the proof is worth nothing."""
+
+    @property
+    def proof(self) -> UUID | None:
+        """The key or the session."""
+        return self.key_id or self.session_id
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return granted(self.role, self.scopes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +70,14 @@ async def authenticate(transaction: Transaction, key: str) -> Identity:
     row = await transaction.driver.fetchrow("SELECT * FROM authenticate($1)", key_hash(key))
     if row is None:
         raise NotAuthenticated("This API key is not valid.")
-    return Identity(tenant_id=row["tenant_id"], user_id=row["user_id"], role=row["role"], key_id=row["key_id"])
+    return Identity(
+        tenant_id=row["tenant_id"],
+        user_id=row["user_id"],
+        role=row["role"],
+        key_id=row["key_id"],
+        scopes=tuple(row["scopes"]),
+        requests_per_minute=row["requests_per_minute"],
+    )
 
 
 async def create(url: str, *, tenant: str, email: str) -> NewIdentity:

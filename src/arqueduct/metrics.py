@@ -72,6 +72,9 @@ socket_seconds = Histogram(
 resyncs = Counter(
     "arqueduct_websocket_resyncs_total", "States read again from Postgres for clients.", ["reason"], registry=REGISTRY
 )
+audit_dropped = Counter(
+    "arqueduct_audit_lines_dropped_total", "Refusals that the audit log does not have.", registry=REGISTRY
+)
 uploads = Counter("arqueduct_uploaded_bytes_total", "Bytes of accepted documents.", registry=REGISTRY)
 queued_jobs = Gauge("arqueduct_queued_jobs", "Jobs that wait for a worker.", registry=REGISTRY)
 oldest_queued_seconds = Gauge(

@@ -4,10 +4,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
-from arqueduct_backend.problems import Problem
+from arqueduct.errors import Forbidden, NotAuthenticated
+from arqueduct.permissions import Permission
+from arqueduct_backend.access import Needs
+from arqueduct_backend.problems import Problem, answers
 
-__all__ = ["API", "operation_id"]
+__all__ = ["API", "describe", "operation_id", "permission_of"]
 
 KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <API key>`"},
@@ -36,6 +40,19 @@ class API(FastAPI):
                 if OPEN in operation.get("tags", ()):
                     operation["security"] = []
         return self.openapi_schema or {}
+
+
+def describe(route: BaseRoute) -> None:
+    """Adds what `needs` says to the description of a route: the permission, and the answers without it."""
+    if isinstance(route, APIRoute) and (permission := permission_of(route)):
+        route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": str(permission)}
+        route.responses = {**answers(NotAuthenticated, Forbidden), **route.responses}
+
+
+def permission_of(route: APIRoute) -> Permission | None:
+    """What its caller needs; none for routes that are open."""
+    found = [asked.dependency.permission for asked in route.dependencies if isinstance(asked.dependency, Needs)]
+    return found[0] if found else None
 
 
 def operation_id(route: APIRoute) -> str:

@@ -8,6 +8,7 @@ from arqueduct.errors import NotFound
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import documents, steering
+from arqueduct_backend.access import Acting
 from arqueduct_backend.state import State
 
 __all__ = ["delete"]
@@ -18,13 +19,17 @@ LOCK_SECONDS = 1
 """How long a request waits for somebody who is just storing; after that the sweeper does the rest."""
 
 
-async def delete(services: State, caller: Identity, document_id: UUID) -> None:
+async def delete(services: State, acting: Acting, document_id: UUID) -> None:
     """Raises `NotFound`, and `DependencyUnavailable` as long as nothing was changed."""
+    caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
         # Documents before jobs, as everywhere: a completing attempt holds its document while it still reports.
         if not await documents.mark_deleted(transaction, document_id):
             raise NotFound
         cancelled = await steering.cancel_of_document(transaction.driver, document_id)
+        await acting.note(
+            transaction, before={"document_id": str(document_id), "job_ids": [str(row["id"]) for row in cancelled]}
+        )
     await services.dispatcher.announce(cancelled)
     await services.dispatcher.tell(Action.CANCEL, [row["id"] for row in cancelled])
     try:

@@ -11,9 +11,10 @@ from structlog.contextvars import bind_contextvars
 from arqueduct.database import Transaction
 from arqueduct.errors import NotAuthenticated
 from arqueduct.identity import Identity, authenticate
+from arqueduct_backend.problems import CALLER
 from arqueduct_backend.state import State
 
-__all__ = ["Caller", "Services", "TenantTransaction", "identity", "prove", "state", "transaction"]
+__all__ = ["Caller", "Services", "TenantTransaction", "identity", "known", "prove", "state", "transaction"]
 
 KEY = re.compile(r"[\x21-\x7e]{1,512}")
 """What a key may look like at all; anything else is not worth a question to Postgres."""
@@ -34,20 +35,26 @@ async def identity(connection: HTTPConnection, services: Services) -> Identity:
         raise NotAuthenticated
     for key in keys[:-1]:
         try:
-            return await prove(services, key)
+            return await prove(connection, services, key)
         except NotAuthenticated:
             continue
-    return await prove(services, keys[-1])
+    return await prove(connection, services, keys[-1])
 
 
-async def prove(services: State, key: str) -> Identity:
-    """The identity that a key stands for, bound to the log. Raises `NotAuthenticated`."""
+async def prove(connection: HTTPConnection, services: State, key: str) -> Identity:
+    """The identity that a key stands for. Raises `NotAuthenticated`."""
     if not KEY.fullmatch(key):
         raise NotAuthenticated("This API key is not valid.")
     async with services.database.transaction() as transaction:
         found = await authenticate(transaction, key)
-    bind_contextvars(tenant=str(found.tenant_id), user=str(found.user_id))
-    return found
+    return known(connection, found)
+
+
+def known(connection: HTTPConnection, caller: Identity) -> Identity:
+    """From here on the log and the audit know who it is."""
+    connection.scope[CALLER] = caller
+    bind_contextvars(tenant=str(caller.tenant_id), user=str(caller.user_id))
+    return caller
 
 
 Caller = Annotated[Identity, Depends(identity)]

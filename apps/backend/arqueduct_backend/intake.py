@@ -13,6 +13,7 @@ from arqueduct.lifecycle import Priority
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.documents import Listed
 from arqueduct.storage.layout import blob_key, blob_prefix
+from arqueduct_backend.access import Acting
 from arqueduct_backend.schemas import Accepted, Document, Job
 from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
@@ -26,9 +27,10 @@ KIND = "document.ingest"
 
 
 async def take_in(
-    services: State, caller: Identity, upload: Upload, format: Format, priority: Priority = Priority.NORMAL
+    services: State, acting: Acting, upload: Upload, format: Format, priority: Priority = Priority.NORMAL
 ) -> Accepted:
     """The new document with its queued job. Raises `DependencyUnavailable`; then nothing of it stays."""
+    caller = acting.identity
     blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
     try:
         await services.storage.put_file(blob_key(caller.tenant_id, blob.id), upload.path)
@@ -38,6 +40,7 @@ async def take_in(
             job.priority = priority
             transaction.session.add_all([job, document])
             await transaction.session.flush()
+            await acting.note(transaction, after={"document_id": str(document.id), "job_id": str(job.id)})
             created = await jobs.note_created(transaction.driver, [job.id])
             await transaction.session.refresh(document)
             await transaction.session.refresh(job)

@@ -13,7 +13,7 @@ from arqueduct import __version__
 from arqueduct.embedding import Embedder
 from arqueduct.settings import Settings
 from arqueduct_backend import error_handlers
-from arqueduct_backend.api import API, operation_id
+from arqueduct_backend.api import API, describe, operation_id
 from arqueduct_backend.middleware import BodyLimit, Requests
 from arqueduct_backend.routes import bulk, documents, jobs, live, probes, queue, search
 from arqueduct_backend.routing import Routes
@@ -69,6 +69,8 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastA
     included: list[tuple[str, Iterable[BaseRoute]]] = [("", list(app.routes))]
     for prefix, routers in ROUTERS.items():
         for router in routers:
+            for route in router.routes:
+                describe(route)
             app.include_router(router, prefix=prefix)
             included.append((prefix, router.routes))
     app.state.routes = Routes(included)

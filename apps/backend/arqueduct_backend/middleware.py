@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from arqueduct import metrics
 from arqueduct.ids import new_id
+from arqueduct_backend import audit_trail
 from arqueduct_backend.error_handlers import internal_error
 from arqueduct_backend.problems import BODY_LIMIT, REQUEST_ID
 from arqueduct_backend.routing import template_of
@@ -70,6 +71,7 @@ class Requests:
             await internal_error(Request(scope))(scope, receive, exchange.send)
         finally:
             exchange.finish()
+            await audit_trail.write_down(scope, exchange.status)
 
 
 class _Exchange:

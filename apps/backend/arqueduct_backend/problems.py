@@ -13,12 +13,28 @@ from arqueduct.errors import ArqueductError, NotAuthenticated, RangeNotSatisfiab
 from arqueduct.lifecycle import JobState
 from arqueduct_backend.schemas import Answer
 
-__all__ = ["BODY_LIMIT", "MEDIA_TYPE", "REQUEST_ID", "Problem", "answers", "problem_of", "request_id_of"]
+__all__ = [
+    "BODY_LIMIT",
+    "CALLER",
+    "MEDIA_TYPE",
+    "NOTED",
+    "PROBLEM",
+    "REQUEST_ID",
+    "Problem",
+    "answers",
+    "problem_of",
+    "request_id_of",
+]
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "arqueduct.request_id"
 BODY_LIMIT = "arqueduct.body_limit"
-"""Where the middleware leaves them in the scope."""
+CALLER = "arqueduct.caller"
+"""Whom the request was proved to come from."""
+PROBLEM = "arqueduct.problem"
+"""The code of the problem that was answered."""
+NOTED = "arqueduct.noted"
+"""The audit log has this request already. All of these are left in the ASGI scope."""
 
 RETRY_AFTER = timedelta(seconds=5)
 """The sweeper's rhythm: what was away is usually back and caught up after this."""
@@ -68,6 +84,7 @@ def problem_of(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer to a request that ended in `error`; `errors` says what is wrong field by field."""
+    connection.scope[PROBLEM] = error.code
     body: dict[str, Any] = {
         "type": f"urn:arqueduct:problem:{error.code}",
         "title": " ".join((type(error).__doc__ or "").split()).rstrip("."),

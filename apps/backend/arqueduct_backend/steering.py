@@ -11,6 +11,7 @@ from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import steering
 from arqueduct.repositories.steering import JobFilter
+from arqueduct_backend.access import Acting
 from arqueduct_backend.overseeing import Steered
 from arqueduct_backend.state import State
 
@@ -26,12 +27,13 @@ PAUSES = (0.05, 0.2, 0.5)
 """Seconds before jobs that somebody held are tried again. Who holds one is about to commit."""
 
 
-async def steer(services: State, caller: Identity, action: Action, wanted: JobFilter) -> Steered:
+async def steer(services: State, acting: Acting, action: Action, wanted: JobFilter) -> Steered:
     """Does it to the caller's jobs that fit and whose state allows it.
 
     A job is changed once, also when it fits again meanwhile, as one that was retried and failed at once does. Raises
     `DependencyUnavailable`; what was committed before stays.
     """
+    caller = acting.identity
     changed: set[UUID] = set()
     asked: set[UUID] = set()
     for pause in (*PAUSES, None):
@@ -39,7 +41,7 @@ async def steer(services: State, caller: Identity, action: Action, wanted: JobFi
         fresh = [job_id for job_id in found if job_id not in changed | asked][: MOST - len(changed | asked)]
         for start in range(0, len(fresh), BATCH):
             named = replace(wanted, ids=fresh[start : start + BATCH])
-            done = await _apply(services, caller, action, named)
+            done = await _apply(services, acting, action, named)
             changed.update(row["id"] for row in done.rows)
             asked.update(done.asked)
         remaining = await _remaining(services, caller, action, wanted)
@@ -56,10 +58,12 @@ async def _find(services: State, caller: Identity, action: Action, wanted: JobFi
         return await steering.matching(transaction.driver, action, wanted, limit=MOST)
 
 
-async def _apply(services: State, caller: Identity, action: Action, wanted: JobFilter) -> steering.Changed:
-    async with services.database.transaction(caller.tenant_id) as transaction:
+async def _apply(services: State, acting: Acting, action: Action, wanted: JobFilter) -> steering.Changed:
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
         ids = await steering.matching(transaction.driver, action, wanted, limit=BATCH)
         done = await steering.apply(transaction.driver, action, ids)
+        if ids:
+            await acting.note(transaction, after={"job_ids": [str(job_id) for job_id in ids]})
     await services.dispatcher.dispatch(done.rows)
     await services.dispatcher.tell(action, done.asked)
     return done

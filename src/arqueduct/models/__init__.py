@@ -4,12 +4,14 @@ Every table of a tenant's carries `tenant_id` and row-level security (sql/versio
 says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never matter.
 """
 
-from arqueduct.models.access import APIKey, Membership, Tenant, User
+from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
+from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
 
 __all__ = [
     "APIKey",
+    "AuditEntry",
     "Blob",
     "Chore",
     "Chunk",
@@ -17,12 +19,18 @@ __all__ = [
     "Document",
     "Embedding",
     "EmbeddingModelRow",
+    "ExternalIdentity",
     "FairShare",
+    "Invitation",
     "Job",
     "JobAttempt",
     "JobEvent",
+    "KeptAnswer",
     "Membership",
+    "PasswordReset",
     "QueueRule",
+    "RefreshToken",
+    "Session",
     "Tenant",
     "User",
     "Worker",

@@ -1,6 +1,6 @@
 """What live clients are shown, read in the transaction of their tenant: row-level security holds here as anywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +9,7 @@ import asyncpg
 from arqueduct.database import Driver
 from arqueduct.repositories.statements import COLUMNS
 
-__all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_keys"]
+__all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_proofs"]
 
 MOST_UNFINISHED = 1000
 MOST_FINISHED = 200
@@ -42,6 +42,16 @@ _NEWER = f"""
 """
 
 
+_VALID = """
+    SELECT k.id FROM api_keys k JOIN memberships m USING (tenant_id, user_id) JOIN users u ON u.id = k.user_id
+    WHERE k.id = ANY ($1::uuid[]) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+        AND u.disabled_at IS NULL
+    UNION ALL
+    SELECT s.id FROM sessions s JOIN memberships m USING (tenant_id, user_id) JOIN users u ON u.id = s.user_id
+    WHERE s.id = ANY ($1::uuid[]) AND s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+"""
+
+
 async def of_user(driver: Driver, user_id: UUID) -> list[asyncpg.Record]:
     """The user's unfinished jobs and those that just finished, the newest first."""
     return await driver.fetch(_OF_USER, user_id, JUST_FINISHED)
@@ -52,11 +62,7 @@ async def newer(driver: Driver, user_ids: Sequence[UUID], known: Mapping[str, in
     return await driver.fetch(_NEWER, user_ids, JUST_FINISHED, list(known), list(known.values()))
 
 
-async def valid_keys(driver: Driver, key_ids: Sequence[UUID]) -> set[UUID]:
-    """Those that could still sign in."""
-    rows = await driver.fetch(
-        "SELECT k.id FROM api_keys k JOIN memberships m USING (tenant_id, user_id) "
-        "WHERE k.id = ANY ($1::uuid[]) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())",
-        key_ids,
-    )
+async def valid_proofs(driver: Driver, ids: Collection[UUID | None]) -> set[UUID]:
+    """API keys and sessions that are still worth something."""
+    rows = await driver.fetch(_VALID, [known for known in ids if known])
     return {row["id"] for row in rows}

@@ -142,9 +142,9 @@ class Bridge:
         for tenant_id, audiences in self._by_tenant().items():
             clients = [client for audience in audiences for client in audience.clients]
             async with self._database.transaction(tenant_id) as transaction:
-                valid = await live.valid_keys(transaction.driver, [client.identity.key_id for client in clients])
+                valid = await live.valid_proofs(transaction.driver, {client.identity.proof for client in clients})
             for client in clients:
-                if client.identity.key_id not in valid:
+                if client.identity.proof not in valid:
                     client.end(NOT_SIGNED_IN)
 
     async def _end_slow(self) -> None:

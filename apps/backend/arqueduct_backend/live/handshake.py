@@ -42,10 +42,10 @@ def has_own_origin(connection: HTTPConnection, services: State) -> bool:
 async def identify(connection: HTTPConnection, services: State) -> Identity | None:
     """By `?ticket=`, subprotocol or header; `None` if there is nothing of these. Raises `NotAuthenticated`."""
     if (ticket := connection.query_params.get("ticket")) is not None:
-        return await Tickets(services.redis, services.keys).redeem(ticket)
+        return await _redeem(connection, services, ticket)
     for offered in connection.scope.get("subprotocols", ()):
         if offered.startswith(BEARER):
-            return await dependencies.prove(services, offered.removeprefix(BEARER))
+            return await dependencies.prove(connection, services, offered.removeprefix(BEARER))
     if dependencies.presented(connection):
         return await dependencies.identity(connection, services)
     return None
@@ -69,8 +69,12 @@ async def sign_in(websocket: WebSocket, services: State) -> Identity:
     except msgspec.DecodeError:
         raise NotAuthenticated('The first message must be {"type": "auth", "token": …}.') from None
     if is_ticket(token):
-        return await Tickets(services.redis, services.keys).redeem(token)
-    return await dependencies.prove(services, token)
+        return await _redeem(websocket, services, token)
+    return await dependencies.prove(websocket, services, token)
+
+
+async def _redeem(connection: HTTPConnection, services: State, ticket: str) -> Identity:
+    return dependencies.known(connection, await Tickets(services.redis, services.keys).redeem(ticket))
 
 
 def text_of(message: Any) -> str:

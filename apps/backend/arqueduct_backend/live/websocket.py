@@ -11,7 +11,8 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from arqueduct.errors import DependencyUnavailable, Forbidden, NotAuthenticated, TooManyConnections
-from arqueduct_backend import dependencies
+from arqueduct.permissions import Permission, check
+from arqueduct_backend import audit_trail, dependencies
 from arqueduct_backend.live import closing, handshake, updates
 from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.live.client import Client
@@ -39,14 +40,15 @@ async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
     await websocket.accept(handshake.PROTOCOL if offered else None)
     try:
         identity = await handshake.sign_in(websocket, services)
+        check(identity.permissions, Permission.JOBS_READ)
         if user_id is not None and not _is(user_id, identity.user_id):
-            close = closing.FORBIDDEN
-        else:
-            close = await _converse(websocket, services.bridge, Client(identity, "websocket"))
+            raise Forbidden  # the same end as below
+        close = await _converse(websocket, services.bridge, Client(identity, "websocket"))
     except WebSocketDisconnect:
         return
-    except NotAuthenticated:
-        close = closing.NOT_SIGNED_IN
+    except (NotAuthenticated, Forbidden) as error:
+        close = closing.NOT_SIGNED_IN if isinstance(error, NotAuthenticated) else closing.FORBIDDEN
+        await audit_trail.refused(websocket, code=error.code)
     except TooManyConnections:
         close = closing.TOO_MANY
     except DependencyUnavailable as error:
@@ -118,6 +120,7 @@ def _is(text: str, user_id: UUID) -> bool:
 async def _refuse(websocket: WebSocket) -> None:
     """Before the handshake ends, so that a stranger's page learns nothing but 403."""
     log.warning("origin refused", origin=websocket.headers.get("origin", "")[:200])
+    await audit_trail.refused(websocket, code=Forbidden.code)
     await websocket.receive()
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         origin = Forbidden("Pages of this origin may not open sockets here; see ARQUEDUCT_ALLOWED_ORIGINS.")

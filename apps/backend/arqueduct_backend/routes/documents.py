@@ -20,8 +20,10 @@ from arqueduct.errors import (
     UploadTooLarge,
 )
 from arqueduct.lifecycle import Priority
+from arqueduct.permissions import Permission
 from arqueduct.repositories import documents, lists
 from arqueduct_backend import content, cursors, schemas
+from arqueduct_backend.access import Acts, needs
 from arqueduct_backend.deletion import delete
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.intake import take_in
@@ -55,6 +57,7 @@ UPLOAD_BODY = {
 
 @router.post(
     "",
+    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
     status_code=202,
     response_model=schemas.Accepted,
     responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile),
@@ -64,7 +67,7 @@ async def create_document(
     request: Request,
     response: Response,
     services: Services,
-    caller: Caller,
+    acting: Acts,
     priority: schemas.PriorityName = "normal",
 ) -> schemas.Accepted:
     """Takes a file in (multipart/form-data, field `file`) and queues the job that processes it.
@@ -75,13 +78,18 @@ async def create_document(
     """
     async with received(request, services.settings) as upload:
         kind = await asyncio.to_thread(formats.detect, upload.path, upload.name)
-        accepted = await take_in(services, caller, upload, kind, Priority[priority.upper()])
+        accepted = await take_in(services, acting, upload, kind, Priority[priority.upper()])
     response.headers["Location"] = f"/api/v1/jobs/{accepted.job.id}"
     response.headers["Retry-After"] = "1"
     return accepted
 
 
-@router.get("", response_model=schemas.Page[schemas.Document], responses=answers(InvalidCursor))
+@router.get(
+    "",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
+    response_model=schemas.Page[schemas.Document],
+    responses=answers(InvalidCursor),
+)
 async def list_documents(
     transaction: TenantTransaction,
     limit: Limit = 50,
@@ -94,7 +102,12 @@ async def list_documents(
     return page_of(found, limit, schemas.Document.of, lambda last: cursors.of("documents", last.document.id))
 
 
-@router.get("/{document_id}", response_model=schemas.Document, responses=answers(NotFound))
+@router.get(
+    "/{document_id}",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
+    response_model=schemas.Document,
+    responses=answers(NotFound),
+)
 async def get_document(document_id: UUID, transaction: TenantTransaction) -> schemas.Document:
     """One document; `status` is the state of its job."""
     found = await documents.find(transaction, document_id)
@@ -103,15 +116,18 @@ async def get_document(document_id: UUID, transaction: TenantTransaction) -> sch
     return schemas.Document.of(found)
 
 
-@router.delete("/{document_id}", status_code=204, responses=answers(NotFound))
-async def delete_document(document_id: UUID, services: Services, caller: Caller) -> Response:
+@router.delete(
+    "/{document_id}", dependencies=[needs(Permission.DOCUMENTS_WRITE)], status_code=204, responses=answers(NotFound)
+)
+async def delete_document(document_id: UUID, services: Services, acting: Acts) -> Response:
     """Cancels what is still being done, and removes the document with its passages, vectors, text and bytes."""
-    await delete(services, caller, document_id)
+    await delete(services, acting, document_id)
     return Response(status_code=204)
 
 
 @router.get(
     "/{document_id}/content",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_class=Response,
     responses={
         200: {"description": "The bytes.", "content": {"application/octet-stream": {}}},
@@ -131,6 +147,7 @@ async def get_document_content(document_id: UUID, request: Request, services: Se
 
 @router.get(
     "/{document_id}/text",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_class=Response,
     responses={
         200: {"description": "UTF-8.", "content": {"text/plain": {"schema": {"type": "string"}}}},
@@ -148,6 +165,7 @@ async def get_document_text(document_id: UUID, services: Services, caller: Calle
 
 @router.get(
     "/{document_id}/chunks",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_model=schemas.Page[schemas.Chunk],
     responses=answers(NotFound, InvalidCursor),
 )

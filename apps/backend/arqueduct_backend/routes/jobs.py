@@ -14,12 +14,13 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
 )
-from arqueduct.identity import Identity
 from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
+from arqueduct.permissions import Permission
 from arqueduct.repositories import documents, lists, steering
 from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, schemas
+from arqueduct_backend.access import Acting, Acts, needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.overseeing import JobAttempt, JobAttempts
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
@@ -35,15 +36,17 @@ router = APIRouter(
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
 
-SEE_INSIDE = frozenset({"owner", "admin"})
-"""Roles that are shown tracebacks: they tell paths and versions of the installation."""
-
 TOLD = {"model": schemas.Job, "description": "It runs; its worker was told to stop."}
 
 Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
 
 
-@router.get("", response_model=schemas.Page[schemas.Job], responses=answers(InvalidCursor))
+@router.get(
+    "",
+    dependencies=[needs(Permission.JOBS_READ)],
+    response_model=schemas.Page[schemas.Job],
+    responses=answers(InvalidCursor),
+)
 async def list_jobs(
     services: Services,
     transaction: TenantTransaction,
@@ -63,14 +66,19 @@ async def list_jobs(
     return page_of(found, limit, lambda job: schemas.Job.of(job, workforce), lambda last: cursors.of("jobs", last.id))
 
 
-@router.get("/{job_id}", response_model=schemas.Job, responses=answers(NotFound))
+@router.get(
+    "/{job_id}", dependencies=[needs(Permission.JOBS_READ)], response_model=schemas.Job, responses=answers(NotFound)
+)
 async def get_job(job_id: UUID, services: Services, transaction: TenantTransaction) -> schemas.Job:
     """One job as it stands; the WebSocket tells every change of it."""
     return await _answer(transaction, services, job_id)
 
 
 @router.get(
-    "/{job_id}/events", response_model=schemas.Page[schemas.JobEvent], responses=answers(NotFound, InvalidCursor)
+    "/{job_id}/events",
+    dependencies=[needs(Permission.JOBS_READ)],
+    response_model=schemas.Page[schemas.JobEvent],
+    responses=answers(NotFound, InvalidCursor),
 )
 async def list_job_events(
     job_id: UUID, transaction: TenantTransaction, limit: Limit = 50, cursor: Cursor = None
@@ -82,57 +90,73 @@ async def list_job_events(
     return page_of(found, limit, schemas.JobEvent.of, lambda last: cursors.of("events", last.seq))
 
 
-@router.get("/{job_id}/attempts", response_model=JobAttempts, responses=answers(NotFound))
+@router.get(
+    "/{job_id}/attempts",
+    dependencies=[needs(Permission.JOBS_READ)],
+    response_model=JobAttempts,
+    responses=answers(NotFound),
+)
 async def list_job_attempts(job_id: UUID, transaction: TenantTransaction, caller: Caller) -> JobAttempts:
     """Who ran it and how each attempt ended, the oldest first; of more than a hundred the newest."""
     await _find(transaction, job_id)
-    found = await attempts_of(transaction, job_id, with_traceback=caller.role in SEE_INSIDE)
+    found = await attempts_of(transaction, job_id, with_traceback=Permission.JOBS_INSPECT in caller.permissions)
     return JobAttempts(items=[JobAttempt.of(row) for row in found])
 
 
 @router.post(
     "/{job_id}/cancel",
+    dependencies=[needs(Permission.JOBS_WRITE)],
     response_model=schemas.Job,
     responses={202: TOLD, **answers(NotFound, IllegalTransition)},
 )
-async def cancel_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+async def cancel_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
     """Ends a waiting job at once (200). A running one is asked to stop, which takes moments (202)."""
-    return await _act(Action.CANCEL, job_id, response, services, caller)
+    return await _act(Action.CANCEL, job_id, response, services, acting)
 
 
 @router.post(
     "/{job_id}/pause",
+    dependencies=[needs(Permission.JOBS_WRITE)],
     response_model=schemas.Job,
     responses={202: TOLD, **answers(NotFound, IllegalTransition)},
 )
-async def pause_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+async def pause_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
     """Puts a waiting job aside at once (200). A running one is asked to stop (202); what it has done is kept."""
-    return await _act(Action.PAUSE, job_id, response, services, caller)
+    return await _act(Action.PAUSE, job_id, response, services, acting)
 
 
 @router.post(
-    "/{job_id}/resume", status_code=202, response_model=schemas.Job, responses=answers(NotFound, IllegalTransition)
+    "/{job_id}/resume",
+    dependencies=[needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=answers(NotFound, IllegalTransition),
 )
-async def resume_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+async def resume_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
     """Puts a paused job back into the queue; it goes on from what is kept."""
-    return await _act(Action.RESUME, job_id, response, services, caller)
+    return await _act(Action.RESUME, job_id, response, services, acting)
 
 
 @router.post(
-    "/{job_id}/retry", status_code=202, response_model=schemas.Job, responses=answers(NotFound, IllegalTransition)
+    "/{job_id}/retry",
+    dependencies=[needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=answers(NotFound, IllegalTransition),
 )
-async def retry_job(job_id: UUID, response: Response, services: Services, caller: Caller) -> schemas.Job:
+async def retry_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
     """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
-    return await _act(Action.RETRY, job_id, response, services, caller)
+    return await _act(Action.RETRY, job_id, response, services, acting)
 
 
-async def _act(action: Action, job_id: UUID, response: Response, services: State, caller: Identity) -> schemas.Job:
-    async with services.database.transaction(caller.tenant_id) as transaction:
+async def _act(action: Action, job_id: UUID, response: Response, services: State, acting: Acting) -> schemas.Job:
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
         job = await _find(transaction, job_id, locked=True)
         check(action, JobState(job.state))
         if action is Action.RETRY and job.document_id and await documents.find(transaction, job.document_id) is None:
             raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
         changed = await steering.apply(transaction.driver, action, [job_id])
+        await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         transaction.session.expire_all()  # the session does not know of statements of the driver
         answer = await _answer(transaction, services, job_id)
     await services.dispatcher.dispatch(changed.rows)

@@ -5,6 +5,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from arqueduct.errors import DependencyUnavailable, NotAuthenticated, TooManyConnections
+from arqueduct.permissions import Permission, check
+from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services
 from arqueduct_backend.live import websocket as sockets
 from arqueduct_backend.live.event_stream import EventStream
@@ -27,6 +29,7 @@ class Ticket(BaseModel):
 
 @router.post(
     "/ws/tickets",
+    dependencies=[needs(Permission.JOBS_READ)],
     status_code=201,
     summary="Get a ticket for a live connection",
     responses=answers(NotAuthenticated, DependencyUnavailable),
@@ -64,4 +67,5 @@ async def stream_events(request: Request, services: Services) -> EventStream:
     caller = await identify(request, services)
     if caller is None:
         raise NotAuthenticated
+    check(caller.permissions, Permission.JOBS_READ)
     return EventStream(services.bridge, caller)

@@ -6,8 +6,10 @@ from fastapi import APIRouter
 
 from arqueduct import metrics, search
 from arqueduct.errors import DependencyUnavailable, InvalidQuery, InvalidRequest, NotAuthenticated, ProviderLimited
+from arqueduct.permissions import Permission
 from arqueduct.search import Mode
 from arqueduct_backend import schemas
+from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services
 from arqueduct_backend.problems import answers
 
@@ -20,6 +22,7 @@ router = APIRouter(prefix="/search", tags=["search"])
 
 @router.post(
     "",
+    dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_model=schemas.SearchAnswer,
     responses=answers(NotAuthenticated, InvalidRequest, InvalidQuery, ProviderLimited, DependencyUnavailable),
 )

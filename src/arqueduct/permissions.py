@@ -1,0 +1,74 @@
+"""Who may do what: the one table. Routes name a permission; roles and scopes of API keys are sets of them."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from arqueduct.errors import Forbidden
+
+__all__ = ["ROLES", "Permission", "Role", "check", "granted"]
+
+
+class Role(StrEnum):
+    """What a member is in a tenant."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    SERVICE = "service"
+    """A program: works with documents, manages nothing."""
+
+
+class Permission(StrEnum):
+    """What a route asks for. Also the scopes of API keys."""
+
+    SELF = "self"
+    """One's own account: who am I, change my password, end my sessions. No scope takes it away."""
+    DOCUMENTS_READ = "documents:read"
+    """Documents, their text, passages and search; live updates."""
+    DOCUMENTS_WRITE = "documents:write"
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    """Cancel, pause, resume, retry."""
+    JOBS_INSPECT = "jobs:inspect"
+    """Tracebacks and names of workers."""
+    KEYS_OWN = "keys:own"
+    """API keys of one's own."""
+    KEYS_ALL = "keys:all"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    """Invite, change roles, remove; service accounts."""
+    OWNERS_WRITE = "owners:write"
+    """Make somebody an owner, or no longer one."""
+    TENANT_WRITE = "tenant:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    AUDIT_READ = "audit:read"
+
+
+_READ = frozenset(
+    {Permission.SELF, Permission.DOCUMENTS_READ, Permission.JOBS_READ, Permission.KEYS_OWN, Permission.MEMBERS_READ}
+)
+_EDIT = _READ | {Permission.DOCUMENTS_WRITE, Permission.JOBS_WRITE}
+_ALL = frozenset(Permission)
+
+ROLES: Mapping[Role, frozenset[Permission]] = {
+    Role.OWNER: _ALL,
+    Role.ADMIN: _ALL - {Permission.OWNERS_WRITE, Permission.TENANT_WRITE},
+    Role.EDITOR: _EDIT,
+    Role.VIEWER: _READ,
+    Role.SERVICE: _EDIT - {Permission.KEYS_OWN, Permission.MEMBERS_READ},
+}
+
+
+def granted(role: str, scopes: Iterable[str] = ()) -> frozenset[Permission]:
+    """What a member may do, by a key with these scopes; no scopes are no limit. A role we do not know may nothing."""
+    whole = ROLES.get(Role(role), frozenset()) if role in set(Role) else frozenset()
+    narrowed = frozenset(scopes)
+    return whole & (narrowed | {Permission.SELF}) if narrowed else whole
+
+
+def check(allowed: frozenset[Permission], wanted: Permission) -> None:
+    """Raises `Forbidden` that names what is missing."""
+    if wanted not in allowed:
+        raise Forbidden(f"This needs the permission `{wanted}`.", permission=str(wanted))
