@@ -23,7 +23,7 @@ DOCUMENTS ?= examples/documents
 JOBS ?= 2
 LEAST_COVERAGE := 90
 # Not docs/: the snippets there line their comments up.
-CODE := src apps tests sql examples
+CODE := src apps clients tests sql examples
 
 ##@ Use it
 
@@ -65,7 +65,7 @@ contract: install  ## Which package may import which
 	@$(BIN)/lint-imports
 
 .PHONY: tests
-tests: install  ## All tests, on a real Postgres and a real Valkey; fails below $(LEAST_COVERAGE) % coverage
+tests: install clients-install  ## All tests, on a real Postgres and a real Valkey; fails below $(LEAST_COVERAGE) % coverage
 	@$(PYTHON_MODULE) pytest $(TESTS) -n $(JOBS) --cov --cov-report=term:skip-covered --cov-fail-under=$(LEAST_COVERAGE) $(ARGS)
 
 .PHONY: unit integration migration acceptance
@@ -86,6 +86,17 @@ docs: install  ## Write docs/configuration.md from the settings
 	@$(PYTHON_MODULE) arqueduct.cli doctor --reference > docs/configuration.md.part
 	@mv docs/configuration.md.part docs/configuration.md
 
+.PHONY: clients
+clients: install clients-install  ## Write the clients of other programs from the description of the API
+	@$(PYTHON_MODULE) clients.python
+	@$(PYTHON_MODULE) arqueduct.cli openapi > clients/typescript/openapi.json
+	@! command -v npm >/dev/null || npm --prefix clients/typescript run --silent generate
+
+.PHONY: clients-install
+clients-install:  ## Prepare the TypeScript client, where Node.js is
+	@if command -v npm >/dev/null; then test -d clients/typescript/node_modules || npm --prefix clients/typescript ci --silent; \
+	else echo "Node.js is not here: the TypeScript client is left out."; fi
+
 .PHONY: lock
 lock: install  ## Resolve the dependencies anew into requirements/
 	@test -x $(BIN)/uv || $(PYTHON_MODULE) pip install --quiet --disable-pip-version-check uv
@@ -100,7 +111,7 @@ lock: install  ## Resolve the dependencies anew into requirements/
 .PHONY: clean
 clean:  ## Remove .venv, builds and caches; data folders stay
 	rm -rf .venv $(PEERS) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src apps tests sql examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src apps clients tests sql examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help:

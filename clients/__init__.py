@@ -1,0 +1,1 @@
+"""Makes the clients of other programs out of the description of the API."""

@@ -1,0 +1,178 @@
+"""What both transports share: how a call is put together, what an answer means, and when to try again."""
+
+import os
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Generic, TypeAlias, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+__all__ = [
+    "APIError",
+    "Call",
+    "OpenEnum",
+    "Upload",
+    "Wait",
+    "answer_of",
+    "base_url",
+    "new_idempotency_key",
+    "pause_before_next",
+    "request_of",
+]
+
+Result = TypeVar("Result")
+
+Upload: TypeAlias = str | os.PathLike[str] | tuple[str, bytes | IO[bytes]]
+"""A file to send: its path, or a name and its bytes."""
+
+MOST_TRIES = 5
+LONGEST_PAUSE = 30.0
+FIRST_PAUSE = 0.25
+TRY_AGAIN = frozenset({429, 502, 503, 504})
+SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+class OpenEnum(StrEnum):
+    """Takes values that only a newer server knows."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OpenEnum":
+        member = str.__new__(cls, str(value))
+        member._name_ = str(value)
+        member._value_ = str(value)
+        return member
+
+
+class APIError(Exception):
+    """The server said no. `code` is the name to match on, `advice` says what to do."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.code = str(problem.get("code", "unknown"))
+        self.detail = str(problem.get("detail", ""))
+        self.advice = str(problem.get("advice", ""))
+        self.request_id = problem.get("request_id")
+        self.errors: list[dict[str, Any]] = list(problem.get("errors", ()))
+        self.problem = dict(problem)
+        super().__init__(f"{status} {self.code}: {self.detail} {self.advice}".rstrip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[Result]):
+    """One operation with its arguments. `answers` is the type of its answer: bytes and text are taken as they are."""
+
+    method: str
+    path: str
+    answers: "type[Result] | Any"
+    ids: Mapping[str, object] = field(default_factory=dict)
+    """Parameters of the path."""
+    query: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, object] = field(default_factory=dict)
+    body: object = None
+    file: Upload | None = None
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether doing it twice is the same as doing it once."""
+        return self.method in SAFE or IDEMPOTENCY_KEY in self.headers
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Seconds before the next try."""
+
+    seconds: float
+
+
+def base_url(url: str) -> str:
+    """Without the slash at the end that people add."""
+    return url.rstrip("/")
+
+
+@contextmanager
+def request_of(client: "httpx.Client | httpx.AsyncClient", call: "Call[Any]") -> Iterator[httpx.Request]:
+    """The request as it goes out; a file is read as it is sent. Values that are None are left out. Raises `OSError`."""
+    if call.file is None or isinstance(call.file, tuple):
+        yield _request(client, call, call.file)
+        return
+    path = Path(call.file)
+    with path.open("rb") as opened:
+        yield _request(client, call, (path.name, opened))
+
+
+def _request(
+    client: "httpx.Client | httpx.AsyncClient", call: "Call[Any]", file: tuple[str, bytes | IO[bytes]] | None
+) -> httpx.Request:
+    path = call.path.format_map({name: quote(str(value), safe="") for name, value in call.ids.items()})
+    options: dict[str, Any] = {}
+    headers = {name: str(value) for name, value in call.headers.items() if value is not None}
+    if call.body is not None:
+        options["content"] = msgspec.json.encode(call.body)
+        headers["Content-Type"] = "application/json"
+    if file is not None:
+        options["files"] = {"file": file}
+    query = {name: _text(value) for name, value in call.query.items() if value is not None}
+    return client.build_request(call.method, path, params=query, headers=headers, **options)
+
+
+def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
+    """What the server said, as a value. Raises `APIError`."""
+    if response.is_error:
+        raise APIError(response.status_code, _problem_of(response))
+    found: Any
+    if call.answers is type(None):
+        found = None
+    elif call.answers is bytes:
+        found = response.content
+    elif call.answers is str:
+        found = response.text
+    else:
+        found = msgspec.json.decode(response.content, type=call.answers)
+    return found  # type: ignore[no-any-return]  # of the type that the call names
+
+
+def pause_before_next(call: "Call[Any]", tries: int, outcome: "httpx.Response | httpx.TransportError") -> Wait | None:
+    """How long to wait before the next try; None: this outcome stands.
+
+    A request that never reached the server may always be sent again; one that did, only if doing it twice is harmless.
+    """
+    if tries >= MOST_TRIES:
+        return None
+    if isinstance(outcome, httpx.Response):
+        if outcome.status_code not in TRY_AGAIN or not (call.may_repeat or outcome.status_code == 429):
+            return None
+        told = outcome.headers.get("retry-after", "")
+        if told.isdigit():
+            return Wait(float(told)) if int(told) <= LONGEST_PAUSE else None
+    elif not (call.may_repeat or isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout)):
+        return None
+    return Wait(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)))  # noqa: S311  # spreads load
+
+
+def new_idempotency_key() -> str:
+    """One a call, the same for each of its tries."""
+    return uuid4().hex
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    return str(msgspec.to_builtins(value))
+
+
+def _problem_of(response: httpx.Response) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(response.content, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return {"code": "unknown", "detail": response.text[:300] or response.reason_phrase}
+    return found

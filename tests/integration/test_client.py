@@ -1,0 +1,112 @@
+"""The Python client against a running server: calls, problems, files, and a socket that is cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from arqueduct.client import APIError, AsyncClient, Client, Live, models
+from arqueduct.client.calls import Call, pause_before_next
+from arqueduct.identity import NewIdentity
+from arqueduct.settings import Settings
+from tests.integration.cutting_proxy import cutting_proxy
+from tests.integration.live_server import LiveServer, serving
+
+TEXT = b"# Water\n\nIt flows downhill.\n"
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncIterator[LiveServer]:
+    async with serving(settings) as running:
+        yield running
+
+
+def url_of(server: LiveServer) -> str:
+    return f"http://127.0.0.1:{server.port}/"
+
+
+async def test_a_document_goes_in_and_is_found_again(server: LiveServer, me: NewIdentity, tmp_path: Path) -> None:
+    path = tmp_path / "water.md"
+    path.write_bytes(TEXT)
+    async with AsyncClient(url_of(server), me.api_key) as api:
+        accepted = await api.create_document(path, priority="interactive")
+        assert accepted.job.state is models.JobState.QUEUED
+        document = await api.get_document(accepted.document.id)
+        assert (document.name, document.size) == ("water.md", len(TEXT))
+        assert await api.get_document_content(document.id) == TEXT
+        page = await api.list_documents(limit=1)
+        assert [item.id for item in page.items] == [document.id]
+        steered = await api.pause_jobs(models.JobSelection(ids=[accepted.job.id]))
+        assert steered.changed == 1
+        await api.delete_document(document.id)
+        assert (await api.list_documents()).items == []
+
+
+async def test_it_works_without_asyncio_too(server: LiveServer, me: NewIdentity) -> None:
+    def story() -> models.PageJob:
+        with Client(url_of(server), me.api_key) as api:
+            api.create_document(("water.md", TEXT))
+            return api.list_jobs(state=models.JobState.QUEUED)
+
+    jobs = await asyncio.to_thread(story)
+    assert [job.document_name for job in jobs.items] == ["water.md"]
+
+
+async def test_a_problem_is_an_error_with_its_code(server: LiveServer, me: NewIdentity) -> None:
+    async with AsyncClient(url_of(server), me.api_key) as api:
+        with pytest.raises(APIError, match="404 not_found") as caught:
+            await api.get_document(uuid4())
+    assert caught.value.advice
+    assert caught.value.request_id
+    async with AsyncClient(url_of(server), "aq_wrong") as api:
+        with pytest.raises(APIError, match="not_authenticated"):
+            await api.list_jobs()
+
+
+async def test_who_may_not_listen_hears_so(server: LiveServer) -> None:
+    with pytest.raises(APIError, match="not_authenticated"):
+        await anext(aiter(Live(url_of(server), "aq_wrong")))
+
+
+async def test_a_socket_that_is_cut_comes_back_and_misses_nothing(server: LiveServer, me: NewIdentity) -> None:
+    bytes_until_cut = iter([2_000, 3_000, None])
+    async with (
+        cutting_proxy(server.port, lambda: next(bytes_until_cut), lambda: True) as proxy,
+        AsyncClient(url_of(server), me.api_key) as api,
+    ):
+        live = Live(f"http://127.0.0.1:{proxy.port}", me.api_key)
+        heard: dict[str | None, int] = {}
+        for number in range(6):
+            await api.create_document((f"{number}.md", TEXT + str(number).encode()))
+        async for job in live:
+            assert job.seq > heard.get(job.document_name, -1)
+            heard[job.document_name] = job.seq
+            if len(heard) == 6 and live.reconnects >= 2:
+                break
+            if len(heard) == 6:
+                await api.create_document((f"{live.reconnects}.md", TEXT))
+        assert proxy.cuts == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "outcome", "is_tried_again"),
+    [
+        (Call(method="GET", path="/", answers=str), httpx.Response(503), True),
+        (Call(method="GET", path="/", answers=str), httpx.Response(404), False),
+        (Call(method="POST", path="/", answers=str), httpx.Response(503), False),
+        (Call(method="POST", path="/", answers=str), httpx.Response(429), True),
+        (Call(method="POST", path="/", answers=str, headers={"Idempotency-Key": "k"}), httpx.Response(503), True),
+        (Call(method="POST", path="/", answers=str), httpx.ConnectError("refused"), True),
+        (Call(method="POST", path="/", answers=str), httpx.ReadError("cut"), False),
+        (Call(method="GET", path="/", answers=str), httpx.Response(429, headers={"Retry-After": "3600"}), False),
+    ],
+    ids=["read", "wrong", "act", "limited", "key", "refused", "cut", "too-long"],
+)
+def test_what_is_tried_again(
+    call: "Call[str]", outcome: "httpx.Response | httpx.TransportError", is_tried_again: bool
+) -> None:
+    assert (pause_before_next(call, 1, outcome) is not None) == is_tried_again
+    assert pause_before_next(call, 5, outcome) is None
