@@ -74,7 +74,7 @@ unit integration migration acceptance: install  ## One kind of tests, without co
 
 .PHONY: chaos
 chaos: install  ## Kill, stop and restart everything under 500 jobs, and count what was lost
-	@$(PYTHON_MODULE) tests.chaos --jobs 500 --seconds 120 $(ARGS)
+	@$(BIN)/python -m tests.chaos --jobs 500 --seconds 120 $(ARGS)
 
 .PHONY: format
 format: install  ## Mend what can be mended by itself
@@ -88,7 +88,7 @@ docs: install  ## Write docs/configuration.md from the settings
 
 .PHONY: clients
 clients: install clients-install  ## Write the clients of other programs from the description of the API
-	@$(PYTHON_MODULE) clients.python
+	@$(BIN)/python -m clients.python
 	@$(PYTHON_MODULE) arqueduct.cli openapi > clients/typescript/openapi.json
 	@! command -v npm >/dev/null || npm --prefix clients/typescript run --silent generate
 

@@ -1,18 +1,22 @@
 """Everything that can break, broken at random: the seed decides what and when, the machine decides what it meets."""
 
 import asyncio
+import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from arqueduct.bus import MOST_SECONDS
+from arqueduct.embedded import EmbeddedValkey
 from tests.chaos.site import Member, Site
 
 __all__ = ["Faults"]
@@ -24,6 +28,7 @@ WEIGHTS = {
     "SIGKILL of the API": 1,
     "FLUSHALL": 3,
     "kill and restart of Valkey": 2,
+    "SIGSTOP of Valkey, SIGCONT after seconds": 2,
     "end of all Postgres connections": 3,
     "kill and restart of Postgres": 2,
     "429 and 500 of the embedding provider": 4,
@@ -32,6 +37,8 @@ REFUSALS = 5
 """Requests in a row that the provider does not serve."""
 PAST_LEASE = 1.3
 """Leases that a stopped worker sleeps: another one has its jobs when it wakes up."""
+FROZEN_SECONDS = 1.5 * MOST_SECONDS
+"""That Valkey keeps its connections and says nothing: longer than anybody waits who publishes or sends."""
 
 
 @dataclass
@@ -42,6 +49,8 @@ class Faults:
     chance: random.Random
     count: Counter[str] = field(default_factory=Counter)
     log: list[tuple[float, str]] = field(default_factory=list)
+    _is_frozen: bool = False
+    """Valkey, by SIGSTOP."""
     _asleep: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     async def rage(self, seconds: float, pause: float) -> None:
@@ -56,6 +65,7 @@ class Faults:
                     self._kill_api,
                     self._flush,
                     self._restart_valkey,
+                    self._freeze_valkey,
                     self._disconnect,
                     self._restart_postgres,
                     self._refuse,
@@ -65,13 +75,17 @@ class Faults:
         )
         deadline = time.monotonic() + seconds
         coming = self.chance.sample(list(WEIGHTS), len(WEIGHTS))
-        while time.monotonic() < deadline:
-            await asyncio.sleep(self.chance.uniform(0, 2 * pause))
-            kind = coming.pop() if coming else self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-            self.log.append((time.time(), kind))
-            if await acts[kind]():
-                self.count[kind] += 1
-        await asyncio.gather(*self._asleep)
+        try:
+            while time.monotonic() < deadline:
+                await asyncio.sleep(self.chance.uniform(0, 2 * pause))
+                kind = coming.pop() if coming else self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+                self.log.append((time.time(), kind))
+                if await acts[kind]():
+                    self.count[kind] += 1
+            await asyncio.gather(*self._asleep)
+        finally:
+            for waking in self._asleep:
+                waking.cancel()
 
     async def _kill(self) -> bool:
         return self._awake().hit(signal.SIGKILL)
@@ -87,14 +101,34 @@ class Faults:
         worker = self._awake()
         if not worker.hit(signal.SIGSTOP):
             return False
-        waking = asyncio.create_task(self._wake(worker))
-        self._asleep.add(waking)
-        waking.add_done_callback(self._asleep.discard)
+        self._meanwhile(self._wake(worker))
         return True
 
     async def _wake(self, worker: Member) -> None:
         await asyncio.sleep(PAST_LEASE * self.site.settings.lease)
         worker.hit(signal.SIGCONT)
+
+    async def _freeze_valkey(self) -> bool:
+        if self._is_frozen:
+            return False
+        self._is_frozen = True
+        os.kill(self.site.valkey.pid, signal.SIGSTOP)
+        self._meanwhile(self._thaw(self.site.valkey))
+        return True
+
+    async def _thaw(self, valkey: EmbeddedValkey) -> None:
+        """One that is killed meanwhile stays dead."""
+        try:
+            await asyncio.sleep(FROZEN_SECONDS)
+        finally:
+            self._is_frozen = False
+            if valkey.alive():
+                os.kill(valkey.pid, signal.SIGCONT)
+
+    def _meanwhile(self, waking: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(waking)
+        self._asleep.add(task)
+        task.add_done_callback(self._asleep.discard)
 
     def _awake(self) -> Member:
         """A worker that is not stopped, if there is one."""

@@ -19,10 +19,16 @@ class Recovery:
     """What the attempt's end is called: `worker_died`, or `handed_back` after a SIGTERM."""
     queued: float
     """Until the job was back in the queue, or ended."""
+    unattended: float
+    """Of these, those in which no worker was up: none had started yet, or all were stopped."""
     claimed: float | None
-    """Until its next attempt began."""
+    """Until its next attempt began; none if a user paused it meanwhile."""
     before: int
     """Attempts at other jobs that began while it was in the queue."""
+
+    @property
+    def attended(self) -> float:
+        return self.queued - self.unattended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +95,8 @@ class Report:
         queued = max(self.recoveries, key=lambda recovery: recovery.queued)
         said = [
             f"recovery   {len(self.recoveries)} attempts hit; longest {queued.queued:.1f} s until back in the queue "
-            f"({queued.fault}, job {queued.job_id})"
+            f"({queued.fault}, job {queued.job_id}), {queued.unattended:.1f} s of them without any worker",
+            f"           longest {max(recovery.attended for recovery in self.recoveries):.1f} s with a worker there",
         ]
         again = [(recovery.claimed, recovery) for recovery in self.recoveries if recovery.claimed is not None]
         if again:

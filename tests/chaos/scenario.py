@@ -16,6 +16,7 @@ import asyncpg
 
 from arqueduct import identity
 from tests.chaos import invariants
+from tests.chaos.attendance import spans_of, unattended
 from tests.chaos.clients import Tenant, Watcher, meddle, resume_all, upload_all
 from tests.chaos.documents import of_each_kind, uploads
 from tests.chaos.faults import Faults
@@ -249,13 +250,15 @@ async def _counted(connection: asyncpg.Connection, query: str) -> dict[str, int]
 async def _recoveries(connection: asyncpg.Connection, site: Site) -> list[Recovery]:
     """Attempts that were under way when a signal hit their worker."""
     found = []
+    spans = await asyncio.to_thread(spans_of, site.workers)
     hits = [(life, hit) for worker in site.workers for life in worker.lives for hit in life.hits]
     for life, hit in hits:
         rows: list[Any] = await connection.fetch(
             """
             SELECT a.job_id, a.outcome, extract(epoch FROM a.ended_at) AS ended, (
                 SELECT extract(epoch FROM min(n.started_at)) FROM job_attempts n
-                WHERE n.job_id = a.job_id AND n.attempt > a.attempt
+                WHERE n.job_id = a.job_id AND n.attempt > a.attempt AND NOT EXISTS (
+                    SELECT FROM job_events e WHERE e.job_id = a.job_id AND e.attempt = a.attempt AND e.state = 'paused')
             ) AS again, (
                 SELECT count(*) FROM job_attempts n WHERE n.started_at > a.ended_at AND n.started_at < (
                     SELECT min(started_at) FROM job_attempts n WHERE n.job_id = a.job_id AND n.attempt > a.attempt)
@@ -274,6 +277,7 @@ async def _recoveries(connection: asyncpg.Connection, site: Site) -> list[Recove
                 job_id=str(row["job_id"]),
                 fault=row["outcome"],
                 queued=float(row["ended"]) - hit,
+                unattended=unattended(spans, hit, float(row["ended"])),
                 claimed=None if row["again"] is None else float(row["again"]) - hit,
                 before=row["before"],
             )

@@ -5,6 +5,7 @@ What dies is started again, as `arqueduct up` does. Everything ends with this pr
 
 import asyncio
 import json
+import math
 import os
 import shutil
 import signal
@@ -59,6 +60,8 @@ class Life:
     ended: float | None = None
     hits: list[float] = field(default_factory=list)
     """When faults ended or stopped it."""
+    asleep: list[tuple[float, float]] = field(default_factory=list)
+    """From a SIGSTOP to its SIGCONT; one that died asleep has no such end."""
 
 
 @dataclass(kw_only=True)
@@ -88,8 +91,13 @@ class Member:
         if not self.is_running:
             return False
         assert self.process is not None
+        life, now = self.lives[-1], time.time()
         if number is not signal.SIGCONT:
-            self.lives[-1].hits.append(time.time())
+            life.hits.append(now)
+        if number is signal.SIGSTOP and not self.is_stopped:
+            life.asleep.append((now, math.inf))
+        elif number is signal.SIGCONT and self.is_stopped:
+            life.asleep[-1] = life.asleep[-1][0], now
         self.is_stopped = number is signal.SIGSTOP
         with suppress(ProcessLookupError):
             os.kill(self.process.pid, number)

@@ -21,7 +21,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-__all__ = ["EXTRACTIONS", "POINTS", "Moment", "Point"]
+__all__ = ["EMPTY", "EXTRACTIONS", "POINTS", "Moment", "Point"]
 
 PRELOADED = (
     "arqueduct_backend.main",
@@ -30,6 +30,8 @@ PRELOADED = (
     "arqueduct.embedding.coalesce",
 )
 PR_SET_PDEATHSIG = 1
+EMPTY = "test.empty"
+"""A kind of job without stages: it has no results, and ends together with others. `empty` workers know only it."""
 EXTRACTIONS = "extractions"
 """File in the data folder: a line for each document that a parser was given."""
 
@@ -91,6 +93,8 @@ POINTS: dict[str, Point] = {
     "after embed": after(f"{STAGES}.embed:Embed.run"),
     "chunks written": after(f"{STAGES}.store:_insert"),
     "completion written": after("arqueduct.repositories.jobs:complete"),
+    "ends asked for together": before("arqueduct.repositories.jobs:complete_all", _second),
+    "ends written together, not told": after("arqueduct.repositories.jobs:complete_all", bool),
     "completed, not told": before("arqueduct_worker.attempt:Attempt._settle"),
     "end recorded, not told": after("arqueduct_worker.attempt:record"),
     "before a heartbeat": before("arqueduct.repositories.jobs:heartbeat", _second),
@@ -168,9 +172,10 @@ def _run(order: dict[str, Any]) -> None:
         logs.configure(settings)
         serve(settings)
     else:
+        from arqueduct.pipeline import Pipeline, Registry
         from arqueduct_worker.main import run
 
-        run(settings)
+        run(settings, Registry([Pipeline(kind=EMPTY, stages=())], []) if order["program"] == "empty" else None)
 
 
 def _arm(point: Point) -> None:

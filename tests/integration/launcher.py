@@ -118,9 +118,12 @@ class Launcher:
         *,
         point: str | None = None,
         version: str | None = None,
-        program: Literal["worker", "api"] = "worker",
+        program: Literal["worker", "api", "empty"] = "worker",
     ) -> Launched:
-        """Does not wait until it is ready. `point`: of `crashing.POINTS`, where it dies."""
+        """Does not wait until it is ready. `point`: of `crashing.POINTS`, where it dies.
+
+        `empty` is a worker that knows only the kind without stages, `crashing.EMPTY`.
+        """
         started = await self.program.start(settings, {"program": program, "point": point, "version": version})
         self.launched.append(started)
         return started

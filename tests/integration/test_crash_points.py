@@ -19,7 +19,9 @@ from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Outcome
 from arqueduct.repositories import admission, jobs
 from arqueduct.settings import Settings
+from tests.integration.crashing import EMPTY
 from tests.integration.launcher import Launched, Launcher, Program, launching, loading
+from tests.integration.many_jobs import insert_many
 from tests.integration.trial import BATCH, TEXT, Trial, trying
 from tests.integration.worker import until
 
@@ -186,6 +188,26 @@ async def heal(trial: Trial, launcher: Launcher, job: UUID, story: Story) -> Non
         return await trial.left_in(healthy.pid) == []
 
     await until(tidy)
+
+
+ENDS = {"ends asked for together": "running", "ends written together, not told": "completed"}
+
+
+@pytest.mark.parametrize("point", ENDS, ids=["before_the_commit", "after_the_commit"])
+async def test_jobs_without_results_end_together_and_once(point: str, trial: Trial, launcher: Launcher) -> None:
+    """Their ends are one statement, which commits by itself."""
+    ids = [UUID(one) for one in await insert_many(trial.owner, trial.me, "queued", 5, kind=EMPTY)]
+    await jobs.note_created(trial.owner, ids)
+    worker = await launcher.start(trial.settings, point=point, program="empty")
+    assert await worker.ended() == -signal.SIGKILL
+    left = [(await trial.row(job))["state"] for job in ids]
+    assert ENDS[point] in left
+    await trial.lapse()
+    await launcher.start(trial.settings, program="empty")
+    for job, state in zip(ids, left, strict=True):
+        await trial.reaches(job, state="completed")
+        assert await trial.outcomes(job) == ([DIED, COMPLETED] if state == "running" else [COMPLETED])
+    assert await trial.broken_rules() == []
 
 
 API_POINTS = ["committed, not dispatched", "admitted, not sent", "sent"]

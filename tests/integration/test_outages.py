@@ -6,9 +6,11 @@ The servers that are stopped here are the module's own.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,8 +27,10 @@ from arqueduct.embedded.process import free_port
 from arqueduct.embedded.server import EmbeddedServer
 from arqueduct.identity import NewIdentity
 from arqueduct.keys import Keys
+from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct.supervisor import bootstrap
+from tests.integration.backend import client_of, serving, upload
 from tests.integration.launcher import Launched, Launcher, Program, launching, loading
 from tests.integration.many_jobs import owning
 from tests.integration.trial import BATCH, Trial, redis_of, trying
@@ -38,6 +42,8 @@ DURABLE = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "m
 TEMPLATE = "template_of_outages"
 BACK_SECONDS = 15.0
 """A few sweeps of 0.2 s, and a second's pause of whoever had found the server away; the rest is a busy machine."""
+ANSWER_SECONDS = 4.0
+"""For an upload while Redis is silent: it waits for two seconds at most."""
 DELIVERIES = ["batch", "stock"]
 
 
@@ -156,6 +162,55 @@ async def test_redis_goes_away_and_comes_back(
     await says(worker, "redis", ok=True)
     assert await trial.outcomes(under_way) == await trial.outcomes(meanwhile) == ["completed"]
     assert await trial.broken_rules() == []
+
+
+@contextmanager
+def frozen(server: EmbeddedServer) -> Iterator[None]:
+    """It keeps its connections, accepts new ones, and says nothing."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_redis_says_nothing_for_a_while(trial: Trial, launcher: Launcher, valkey: EmbeddedValkey) -> None:
+    trial.provider.latency = 0.2
+    worker = await launcher.start(trial.settings)
+    await worker.ready()
+    async with serving(trial.settings) as app, client_of(app, trial.me) as api:
+        await says(worker, "redis", ok=True)
+        under_way = await trial.deliver()
+        await trial.reaches(under_way, stage="embedding")
+        with frozen(valkey):
+            began = time.monotonic()
+            accepted = await upload(api)
+            assert time.monotonic() - began < ANSWER_SECONDS
+            meanwhile = UUID(accepted["job"]["id"])
+            await trial.reaches(under_way, state="completed")
+            await says(worker, "redis", ok=False)
+            assert (await trial.row(meanwhile))["state"] == "queued"
+        await trial.reaches(meanwhile, BACK_SECONDS, state="completed")
+        await says(worker, "redis", ok=True)
+    assert await trial.outcomes(under_way) == await trial.outcomes(meanwhile) == ["completed"]
+    assert await trial.broken_rules() == []
+
+
+async def test_a_silent_redis_keeps_no_lapsed_job_waiting(
+    trial: Trial, launcher: Launcher, valkey: EmbeddedValkey
+) -> None:
+    """The sweeper asks Redis for a wake-up that nobody follows, hears nothing, and looks at the leases all the same."""
+    settings = trial.settings.model_copy(update={"worker_concurrency": 1})
+    trial.provider.latency = 0.2
+    await launcher.start(settings)
+    await trial.reaches(await trial.deliver(), stage="embedding")
+    await trial.deliver(b"It waits on the run-way.")
+    await all_dispatched(trial)
+    with frozen(valkey):
+        dead = await trial.deliver(b"Its worker has died.")
+        assert await jobs.claim(trial.owner, [(dead, 0)], "a dead worker", timedelta(seconds=1))
+        await trial.reaches(dead, BACK_SECONDS, state="queued")
+        assert await trial.outcomes(dead) == ["worker_died"]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
