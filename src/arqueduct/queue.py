@@ -70,7 +70,8 @@ class Queue:
     async def lost(self, wake_ups: Sequence[WakeUp]) -> list[WakeUp]:
         """Those that no worker will follow: gone from the queue, or locked there by a worker that never claimed.
 
-        The locked ones are taken out of the queue: their successor has another name. Raises what redis raises.
+        The locked ones are taken out of the queue: their successor has another name. Raises what redis raises, or
+        `TimeoutError`.
         """
         if not wake_ups:
             return []
@@ -79,13 +80,14 @@ class Queue:
         for name in names:
             pipeline.zscore(self._keys.queue, name)
             pipeline.exists(in_progress_key_prefix + name)
-        answers = await pipeline.execute()
         lost = []
-        for wake_up, name, score, locked in zip(wake_ups, names, answers[::2], answers[1::2], strict=True):
-            if locked:
-                await self._redis.zrem(self._keys.queue, name)
-            if locked or score is None:
-                lost.append(wake_up)
+        async with asyncio.timeout(MOST_SECONDS):
+            answers = await pipeline.execute()
+            for wake_up, name, score, locked in zip(wake_ups, names, answers[::2], answers[1::2], strict=True):
+                if locked:
+                    await self._redis.zrem(self._keys.queue, name)
+                if locked or score is None:
+                    lost.append(wake_up)
         return lost
 
 
