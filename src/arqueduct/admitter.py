@@ -41,6 +41,12 @@ class Admitter:
         self._is_stopping = False
         self._has_stopped = asyncio.Event()
         self._has_stopped.set()
+        self._error: str | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Why the last look failed; None if it did not."""
+        return self._error
 
     def nudge(self) -> None:
         """There may be a job to admit, or room for one."""
@@ -83,10 +89,13 @@ class Admitter:
         try:
             due_in = await self.admit()
         except DependencyUnavailable as error:
+            self._error = str(error)
             log.warning("jobs not admitted", error=str(error))
-        except Exception:
+        except Exception as error:
+            self._error = f"{type(error).__name__}: {error}"
             log.exception("jobs not admitted")
         else:
+            self._error = None
             return self._interval if due_in is None else min(self._interval, max(due_in, LEAST_DUE))
         await asyncio.sleep(AWAY_PAUSE)
         return 0.0

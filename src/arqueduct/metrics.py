@@ -69,11 +69,38 @@ socket_seconds = Histogram(
     buckets=(1, 10, 60, 300, 1800, 3600, 14400, 86400),
     registry=REGISTRY,
 )
+socket_received = Counter(
+    "arqueduct_websocket_received_messages_total",
+    "Messages received from clients, by what was made of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+socket_reconnects = Counter(
+    "arqueduct_websocket_reconnects_total", "Clients that came back.", ["transport"], registry=REGISTRY
+)
+sockets_refused = Counter(
+    "arqueduct_websocket_refused_total", "Live connections refused, by what was full.", ["full"], registry=REGISTRY
+)
+rate_limited = Counter(
+    "arqueduct_rate_limited_requests_total", "Requests refused, by the budget.", ["budget"], registry=REGISTRY
+)
+rate_limit_fallbacks = Counter(
+    "arqueduct_rate_limit_fallbacks_total", "Budgets counted in this process: Redis is away.", registry=REGISTRY
+)
 resyncs = Counter(
     "arqueduct_websocket_resyncs_total", "States read again from Postgres for clients.", ["reason"], registry=REGISTRY
 )
 audit_dropped = Counter(
     "arqueduct_audit_lines_dropped_total", "Refusals that the audit log does not have.", registry=REGISTRY
+)
+sign_ins = Counter(
+    "arqueduct_sign_ins_total",
+    "People who signed in or tried to, by how and whether they got in.",
+    ["method", "outcome"],
+    registry=REGISTRY,
+)
+refresh_tokens_reused = Counter(
+    "arqueduct_refresh_tokens_reused_total", "Refresh tokens that came twice; their sessions ended.", registry=REGISTRY
 )
 uploads = Counter("arqueduct_uploaded_bytes_total", "Bytes of accepted documents.", registry=REGISTRY)
 queued_jobs = Gauge("arqueduct_queued_jobs", "Jobs that wait for a worker.", registry=REGISTRY)
@@ -101,6 +128,11 @@ QUEUE_GAUGES = {
 """By the columns of `queue_health`."""
 dependency_up = Gauge(
     "arqueduct_dependency_up", "1 while this worker reaches it, 0 while it is away.", ["dependency"], registry=REGISTRY
+)
+admitting = Gauge(
+    "arqueduct_admitting",
+    "1 while this process puts jobs on the run-way, 0 after a look at the lines that failed.",
+    registry=REGISTRY,
 )
 pool_in_use = Gauge("arqueduct_database_connections_in_use", "Connections checked out of the pool.", registry=REGISTRY)
 loop_lag_seconds = Gauge(

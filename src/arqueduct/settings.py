@@ -11,18 +11,32 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, PositiveFloat, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    PositiveFloat,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from arqueduct.errors import SetupError
 
-__all__ = ["Settings", "load", "redact_url"]
+__all__ = ["LEAST_SECRET_KEY", "Settings", "is_private", "load", "redact_url"]
 
 
 LEAST_PASSWORD = 12
+LEAST_SECRET_KEY = 32
+"""Characters of a key of `secret_keys`."""
+LEAST_VARIETY = 10
+"""Different characters of such a key; 32 random ones have about 25, as hex digits 14."""
 WELL_KNOWN = frozenset(
     {"administrator", "arqueductarqueduct", "changemechangeme", "passwordpassword", "postgrespostgres"}
 )
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _split(value: object) -> object:
@@ -42,6 +56,7 @@ def _limits(value: object) -> object:
 
 TimeLimits = Annotated[dict[str, tuple[PositiveFloat, PositiveFloat]], NoDecode, BeforeValidator(_limits)]
 Csv = Annotated[frozenset[str], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[frozenset[IPvAnyNetwork], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -87,6 +102,34 @@ class Settings(BaseSettings):
         description="Where blobs live: file:///…, s3://bucket/prefix, gs://…, az://…. Unset: <data-dir>/storage.",
     )
 
+    secret_keys: SecretStr | None = Field(
+        None,
+        description="Keys that sign access tokens and seal secrets, comma-separated, newest first, each of 32 random "
+        "characters or more. Unset: <data-dir>/secret_keys, made when first needed; `production` wants them set.",
+    )
+    access_token_seconds: int = Field(600, ge=30, le=86_400, description="Seconds an access token is good for.")
+    session_days: float = Field(
+        30, gt=0, le=3_650, description="Days after which somebody who signed in must do so again."
+    )
+    session_idle_days: float = Field(
+        7, gt=0, le=3_650, description="Days after which a session ends that was not renewed."
+    )
+    invitation_days: float = Field(7, gt=0, le=365, description="Days an invitation is open.")
+    reset_hours: float = Field(24, gt=0, le=720, description="Hours a new password may be chosen with a reset token.")
+    oidc_issuer: str | None = Field(
+        None, description="OpenID provider that people may sign in with, as it calls itself: an https URL. Unset: none."
+    )
+    oidc_client_id: str | None = Field(None, description="As whom the OpenID provider knows this installation.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Its secret there. Unset: a public client, which PKCE alone protects."
+    )
+    oidc_redirect_url: str | None = Field(
+        None, description="Page that the provider sends people back to; it posts `code` and `state` to the API."
+    )
+    oidc_scopes: str = Field(
+        "openid email profile", pattern=r"^openid( [!-~]+)*$", description="What is asked of it; begins with `openid`."
+    )
+
     host: str = Field("127.0.0.1", description="Address the API listens on; 0.0.0.0 opens it to the network.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
     allowed_origins: Csv = Field(
@@ -94,6 +137,37 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(512 * 2**20, ge=1, description="Largest file accepted.")
     max_sockets_per_user: int = Field(50, ge=1, description="Live connections one user may hold on one API process.")
+    max_sockets_per_tenant: int = Field(
+        1000, ge=1, description="Live connections the users of one tenant may hold on one API process."
+    )
+    max_sockets: int = Field(5000, ge=1, description="Live connections of one API process; each takes some 50 kB.")
+    requests_per_minute: int = Field(
+        100, ge=1, description="Requests one user may make a minute, whatever keys he uses; a key may have its own."
+    )
+    uploads_per_minute: int = Field(
+        600, ge=1, description="Uploads one user may make a minute; they are not counted as other requests."
+    )
+    searches_per_minute: int = Field(
+        120, ge=1, description="Searches one user may make a minute; they are not counted as other requests."
+    )
+    expensive_per_hour: int = Field(
+        10, ge=1, description="Requests an hour of one user that set off very much work, such as retrying many jobs."
+    )
+    strangers_per_minute: int = Field(
+        300, ge=1, description="Requests a minute from one address that nobody is known to have sent (IPv6: one /64)."
+    )
+    sign_ins_per_address: int = Field(30, ge=1, description="Attempts to sign in a minute from one address.")
+    sign_ins_per_account: int = Field(10, ge=1, description="Attempts in five minutes to sign in to one account.")
+    trusted_proxies: Networks = Field(
+        frozenset(),
+        description="Networks, comma-separated, of the proxies that are believed when they tell a client's address.",
+    )
+    client_address_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
+        "X-Forwarded-For", description="The header in which the trusted proxies tell it; the other one is ignored."
+    )
+    body_idle_seconds: float = Field(
+        30, gt=0, description="Seconds that a body on its way in may stand still, and that its first bytes may take."
+    )
 
     workers: int = Field(1, ge=0, description="Worker processes that `arqueduct up` runs.")
     worker_concurrency: int = Field(8, ge=1, description="Jobs one worker process runs at a time.")
@@ -196,6 +270,16 @@ class Settings(BaseSettings):
     def lease_time(self) -> timedelta:
         return timedelta(seconds=self.lease)
 
+    @property
+    def alive_time(self) -> timedelta:
+        """How old the sign of life of a worker may be that counts as live: a lease.
+
+        Its jobs are taken from it after that time, so nobody calls a worker dead that still owns some. Signs of life
+        come every `heartbeat`, so two may be late: a lease has at least three. A number of heartbeats instead would be
+        a second where they are short, and take a worker for dead whose connection is only slow.
+        """
+        return self.lease_time
+
     def limits_of(self, kind: str) -> tuple[float, float]:
         """Seconds a job of this kind may run: until it is told, until it is ended."""
         return self.time_limits.get(kind, (self.soft_limit, self.hard_limit))
@@ -214,6 +298,17 @@ class Settings(BaseSettings):
         for soft, hard in [(self.soft_limit, self.hard_limit), *self.time_limits.values()]:
             if soft > hard:
                 raise ValueError("a soft limit must not be above its hard limit, or the job is never told")
+        return self
+
+    @model_validator(mode="after")
+    def _know_the_provider(self) -> Self:
+        if self.oidc_issuer is None:
+            return self
+        if self.oidc_client_id is None or self.oidc_redirect_url is None:
+            raise ValueError("oidc_issuer needs oidc_client_id and oidc_redirect_url beside it")
+        for name in ("oidc_issuer", "oidc_redirect_url"):
+            if not is_private(getattr(self, name), self.environment):
+                raise ValueError(f"{name} must begin with https://; http is for this machine, in development")
         return self
 
     @model_validator(mode="after")
@@ -243,6 +338,13 @@ def redact_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":…@")))
 
 
+def is_private(url: str, environment: str) -> bool:
+    """Whether nobody can listen in: by TLS, or because in development it does not leave this machine."""
+    parts = urlsplit(url)
+    here = parts.hostname in LOOPBACK and parts.scheme == "http" and environment == "development"
+    return bool(parts.hostname) and (parts.scheme == "https" or here)
+
+
 def _weaknesses(settings: Settings) -> Iterator[str]:
     """What production refuses. Embedded servers make strong passwords of their own."""
     for name in ("database_url", "app_database_url", "worker_database_url", "redis_url"):
@@ -254,6 +356,10 @@ def _weaknesses(settings: Settings) -> Iterator[str]:
             yield f"{name} has no password, and who can write to Redis can steer workers"
         elif password is not None and (len(password) < LEAST_PASSWORD or password.lower() in WELL_KNOWN):
             yield f"the password in {name} is weak: use {LEAST_PASSWORD} random characters or more"
+    if settings.secret_keys is not None:
+        for key in settings.secret_keys.get_secret_value().replace(",", " ").split():
+            if len(key) < LEAST_SECRET_KEY or len(set(key)) < LEAST_VARIETY:
+                yield f"a key in secret_keys is weak: use {LEAST_SECRET_KEY} random characters or more"
     if "*" in settings.allowed_origins:
         yield "allowed_origins must name the origins, not *"
 

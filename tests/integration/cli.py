@@ -12,9 +12,9 @@ from arqueduct.cli import app, output
 from arqueduct.settings import Settings
 
 
-async def arqueduct(*arguments: str, settings: Settings | None = None) -> Result:
-    """One command, to its end. With settings it finds their database and Redis."""
-    environment: dict[str, str | None] = {"COLUMNS": "200"}
+async def arqueduct(*arguments: str, settings: Settings | None = None, columns: int = 200) -> Result:
+    """One command, to its end. With settings it finds their database and Redis. `columns`: of the terminal."""
+    environment: dict[str, str | None] = {"COLUMNS": str(columns)}
     if settings is not None:
         assert settings.database_url is not None
         assert settings.redis_url is not None
@@ -23,7 +23,7 @@ async def arqueduct(*arguments: str, settings: Settings | None = None) -> Result
             "DATABASE_URL": settings.database_url.get_secret_value(),
             "REDIS_URL": settings.redis_url.get_secret_value(),
         }
-    output.out.width = output.err.width = 200  # whatever was known of the terminal when they were made
+    output.out.width = output.err.width = columns  # whatever was known of the terminal when they were made
     # The command runs an event loop of its own; what the test's servers log meanwhile is not its output.
     with capture_logs():
         return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)

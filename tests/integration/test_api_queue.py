@@ -8,7 +8,7 @@ import pytest
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Priority
 from arqueduct.settings import Settings
-from tests.integration.backend import beat, problem, upload
+from tests.integration.backend import beat, client_of, problem, serving, upload
 from tests.integration.many_jobs import Owner, insert_many, owning, set_rule
 from tests.integration.worker import TestWorker, until
 
@@ -43,6 +43,21 @@ async def test_the_queue_counts_what_is_not_finished(
     }
     theirs = (await stranger.get("/api/v1/queue")).json()
     assert (theirs["unfinished"], theirs["in_flight"], theirs["oldest_due_seconds"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("age", "live"), [(200, 1), (400, 0)], ids=["within a lease", "after it"])
+async def test_a_worker_is_live_for_a_lease(
+    settings: Settings, me: NewIdentity, owner: Owner, age: int, live: int
+) -> None:
+    patient = settings.model_copy(update={"lease": 300.0, "heartbeat": 8.0})
+    await owner.execute(
+        "INSERT INTO workers (id, version, concurrency, beat_at) "
+        "VALUES ('a worker', '0', 1, now() - $1::int * interval '1 s')",
+        age,
+    )
+    async with serving(patient) as app, client_of(app, me) as api:
+        assert (await api.get("/api/v1/queue")).json()["live_workers"] == live
+        assert (await api.get("/readyz")).json()["checks"]["workers"]["ok"] is bool(live)
 
 
 async def test_rules_that_hold_a_tenant_up_are_told(

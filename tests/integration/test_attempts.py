@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
+from arqueduct import metrics
 from arqueduct.database import Database
 from arqueduct.embedding import Vectors
 from arqueduct.errors import DocumentCorrupt, ProviderLimited
@@ -16,7 +18,7 @@ from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Action
 from arqueduct.pipeline import Stage, StageContext
-from arqueduct.repositories import steering
+from arqueduct.repositories import documents, steering
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
 from tests.integration.test_ingest import Slow
@@ -172,12 +174,31 @@ async def test_embedding_stops_between_batches_and_buys_nothing_twice(worker: Te
     services = replace(worker.services, embedder=embedder, settings=one_by_one)
     stages = list(services.registry.stages("document.ingest", without=frozenset({"redact"})))
     running = replace(worker, services=services).with_stages(*stages[:3], embedder.before(), *stages[3:])
-    await running.run(job.id)
+    with capture_logs() as lines:
+        await running.run(job.id)
+    finished = [line["stage"] for line in lines if line["event"] == "stage finished"]
+    assert finished == ["download", "extract", "chunk", "tells"], "it stopped early in the next"
     assert (await outcomes(worker, job.id)) == ["snoozed"]
     assert len(embedder.bought) == embedder.batch
     await running.run(job.id, 1)
     assert (await outcomes(worker, job.id)) == ["snoozed", "completed"]
     assert len(embedder.bought) == len(set(embedder.bought)) > embedder.batch
+
+
+async def test_a_deletion_is_no_lost_lease(worker: TestWorker, me: NewIdentity, app_database: Database) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    assert job.document_id is not None
+    stage = Slow()
+    lost = metrics.lease_losses._value.get()
+    running = asyncio.create_task(worker.with_stages(stage).run(job.id))
+    await stage.began.wait()
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert await documents.mark_deleted(transaction, job.document_id)
+        await steering.cancel_of_document(transaction.driver, job.document_id)
+    with capture_logs() as lines:
+        await running  # the heartbeat tells it
+    assert [line["end"] for line in lines if line["event"] == "attempt ended"] == ["deleted"]
+    assert metrics.lease_losses._value.get() == lost
 
 
 async def test_a_paused_job_keeps_what_is_done(worker: TestWorker, me: NewIdentity, app_database: Database) -> None:

@@ -144,6 +144,24 @@ async def test_the_status_tells_the_queue_and_each_tenants_line(
     assert "8, 0 of them to be tried again" in printed
 
 
+async def test_eighty_columns_hold_the_ids(settings: Settings, me: NewIdentity, owner: Owner) -> None:
+    await insert_many(owner, me, "queued", 2000)
+    await owner.execute(
+        "UPDATE tenants SET name = 'The department of water and its many rivers' WHERE id = $1", me.tenant_id
+    )
+    done(await arqueduct("queue", "pause", "--tenant", str(me.tenant_id), settings=settings))
+    for command in ("status", "rules"):
+        printed = done(await arqueduct("queue", command, settings=settings, columns=80))
+        assert str(me.tenant_id) in printed
+        assert "…" not in printed
+        table = [line for line in printed.splitlines() if not line.endswith("is paused.")]
+        assert max(map(len, table)) <= 80
+    printed = done(await arqueduct("queue", "status", settings=settings, columns=80))
+    (line,) = [line for line in printed.splitlines() if line.startswith(str(me.tenant_id))]
+    assert line.split()[1:] == ["2,000", "0", "0", "–", "1"]
+    assert "(paused)" in printed
+
+
 @pytest.mark.parametrize("command", ["pause", "resume", "limit"])
 async def test_an_unknown_tenant_is_said_and_nothing_changes(settings: Settings, owner: Owner, command: str) -> None:
     nobody = str(uuid4())

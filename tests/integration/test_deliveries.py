@@ -235,6 +235,20 @@ async def test_a_wake_up_without_a_body_is_removed(
     assert await redis.zcard(keys.queue) == 0
 
 
+async def test_a_lost_wake_up_is_one_line_in_the_log_of_stock_arq(
+    settings: Settings, redis: ArqRedis, keys: Keys, notes: Notes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (gone,) = await send(redis, keys)
+    await redis.delete(job_key_prefix + name_of(gone))
+    worker = open_worker(settings.model_copy(update={"queue_worker": "stock"}), redis, keys, notes.run_job)
+    assert isinstance(worker, StockWorker)
+    with caplog.at_level("WARNING", "arq"):
+        async with started(worker):
+            await until(lambda: _is(worker.jobs_failed == 1 and worker.is_idle))
+    assert [record.getMessage() for record in caplog.records] == [f"job {name_of(gone)} expired"]
+    assert await redis.zcard(keys.queue) == 0
+
+
 @pytest.mark.parametrize(
     "body", [b"\xc1", b"\x93\x01\x02\x03", b"\x81\xa1f\x90"], ids=["no msgpack", "a list", "nothing of ours"]
 )

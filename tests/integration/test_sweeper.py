@@ -15,6 +15,7 @@ from arqueduct.queue import wake_up_id
 from arqueduct.repositories import documents, jobs, sweeps
 from arqueduct.settings import Settings
 from arqueduct_worker.sweeper import Sweeper
+from tests.integration.many_jobs import owning
 from tests.integration.worker import TestWorker, row, submit, until, working
 
 
@@ -95,6 +96,36 @@ async def test_what_a_deletion_could_not_finish_is_finished(
 
     await until(gone)
     assert not list(worker.services.settings.data_dir.rglob("original*"))
+
+
+async def test_counting_the_queue_does_not_silence_a_worker(worker: TestWorker, settings: Settings) -> None:
+    services = worker.services
+    sweeper = Sweeper(services)
+
+    async def said() -> object:
+        async with services.database.transaction() as transaction:
+            return await transaction.driver.fetchval("SELECT beat_at FROM workers WHERE id = $1", services.name)
+
+    async with owning(settings) as owner, owner.transaction():
+        await owner.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+        tasks = [asyncio.create_task(task) for task in (sweeper.watch(), sweeper.beat())]
+
+        async def counts() -> bool:
+            found = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'jobs'::regclass AND NOT granted)"
+            return bool(await owner.fetchval(found))
+
+        async def goes_on(since: object) -> bool:
+            return await said() not in (None, since)
+
+        try:
+            await until(counts)
+            for _ in range(3):
+                last = await said()
+                await until(lambda last=last: goes_on(last))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
 
 async def test_a_heartbeat_keeps_a_long_job(settings: Settings, me: NewIdentity) -> None:

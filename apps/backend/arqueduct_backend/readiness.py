@@ -11,12 +11,16 @@ from arqueduct.bus import AWAY
 from arqueduct.errors import ArqueductError
 from arqueduct.repositories import sweeps
 from arqueduct_backend.state import State
-from arqueduct_backend.workforce import patience
 
 __all__ = ["Check", "Readiness", "readiness"]
 
 MOST_SECONDS = 2.0
 """Orchestrators give a probe some three seconds."""
+
+READY = "ready"
+
+TOLD = frozenset({"admission"})
+"""Checks that do not decide: every process admits for all, and this one can serve while only others do."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +34,12 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """All of them."""
 
     status: str
-    """`ready` or `not ready`."""
+    """`ready` or `not ready`; what stands in `TOLD` does not decide."""
     checks: dict[str, Check]
 
     @property
     def is_ready(self) -> bool:
-        return all(check.ok for check in self.checks.values())
+        return self.status == READY
 
 
 async def readiness(services: State) -> Readiness:
@@ -44,11 +48,13 @@ async def readiness(services: State) -> Readiness:
         "redis": _redis,
         "migrations": _migrations,
         "workers": _workers,
+        "admission": _admission,
         "storage": _storage,
     }
     found = await asyncio.gather(*(_checked(ask, services) for ask in asked.values()))
     checks = dict(zip(asked, found, strict=True))
-    return Readiness(status="ready" if all(check.ok for check in found) else "not ready", checks=checks)
+    is_ready = all(check.ok for name, check in checks.items() if name not in TOLD)
+    return Readiness(status=READY if is_ready else "not ready", checks=checks)
 
 
 class _NotReady(Exception):
@@ -92,7 +98,7 @@ async def _migrations(services: State) -> str:
 
 async def _workers(services: State) -> str:
     async with services.database.transaction() as transaction:
-        health = await sweeps.health(transaction.driver, lease=patience(services))
+        health = await sweeps.health(transaction.driver, alive=services.settings.alive_time)
     if not health["live_workers"]:
         raise _NotReady("No worker gives a sign of life: start one with `arqueduct worker`.")
     return (
@@ -100,6 +106,12 @@ async def _workers(services: State) -> str:
         f"{health['oldest_queued_seconds']:.0f} s, {health['running']} running, {health['retrying']} to be retried, "
         f"{health['lapsed_leases']} leases lapsed, {health['quarantined']} quarantined"
     )
+
+
+async def _admission(services: State) -> str:
+    if services.admitter.error is not None:
+        raise _NotReady(f"This process puts no jobs on the run-way: {services.admitter.error}")
+    return "the last look at the lines worked"
 
 
 async def _storage(services: State) -> str:

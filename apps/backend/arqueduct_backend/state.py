@@ -34,6 +34,7 @@ class State:
     keys: Keys
     bus: Bus
     dispatcher: Dispatcher
+    admitter: Admitter
     storage: Storage
     embedder: QueryEmbedder
     bridge: Bridge
@@ -62,7 +63,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         stack.push_async_callback(bridge.stop)
         lag_watch = asyncio.create_task(lag.watch())
         stack.callback(lag_watch.cancel)
-        admitter = Admitter(database, Queue(redis, keys), alive=settings.lease_time, interval=settings.sweep)
+        admitter = Admitter(database, Queue(redis, keys), alive=settings.alive_time, interval=settings.sweep)
         admitting = asyncio.create_task(admitter.run())
         stack.callback(admitting.cancel)
         stack.push_async_callback(admitter.stop)
@@ -73,6 +74,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
             keys=keys,
             bus=bus,
             dispatcher=Dispatcher(bus, admitter),
+            admitter=admitter,
             storage=Storage.open(settings.effective_storage_url),
             embedder=query_embedder,
             bridge=bridge,

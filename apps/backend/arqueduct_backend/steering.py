@@ -53,14 +53,15 @@ async def steer(services: State, acting: Acting, action: Action, wanted: JobFilt
 
 
 async def _find(services: State, caller: Identity, action: Action, wanted: JobFilter) -> Sequence[UUID]:
-    """Those that nobody holds. One look at them all: a look a batch would pass over what is done again and again."""
+    """One look at them all: a look a batch would pass over what is done again and again. It locks nothing; the change
+    looks anew, and leaves out what somebody holds."""
     async with services.database.transaction(caller.tenant_id) as transaction:
         return await steering.matching(transaction.driver, action, wanted, limit=MOST)
 
 
 async def _apply(services: State, acting: Acting, action: Action, wanted: JobFilter) -> steering.Changed:
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        ids = await steering.matching(transaction.driver, action, wanted, limit=BATCH)
+        ids = await steering.matching(transaction.driver, action, wanted, limit=BATCH, locked=True)
         done = await steering.apply(transaction.driver, action, ids)
         if ids:
             await acting.note(transaction, after={"job_ids": [str(job_id) for job_id in ids]})

@@ -8,14 +8,14 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import asyncpg
 import structlog
 
 from arqueduct import metrics
 from arqueduct.database import Transaction
-from arqueduct.errors import DocumentDeleted, LeaseLost
+from arqueduct.errors import DocumentDeleted, LeaseLost, TimeIsUp
 from arqueduct.formats import Format
 from arqueduct.pipeline import Stage, StageContext, Subject
 from arqueduct.repositories import documents, jobs
@@ -30,6 +30,9 @@ __all__ = ["Attempt"]
 log = structlog.get_logger()
 
 CANCEL_AGAIN_SECONDS = 2.0
+
+LOOK_SECONDS = 1.0
+"""Of an attempt that lost its job: its slot is wanted, and Postgres may be what it lost."""
 
 LEAST_ADVANCE = 1e-6
 """Of overall progress: Postgres keeps seven digits of it, so the same place may look like a better one."""
@@ -112,6 +115,8 @@ class Attempt:
         began = time.monotonic()
         try:
             await stage.run(context)
+        except TimeIsUp:  # stopped as it should
+            raise
         except Exception as error:
             metrics.stage_errors.labels(stage.name, getattr(error, "code", "internal_error")).inc()
             raise
@@ -174,6 +179,16 @@ class Attempt:
             return work.exception()
         return None if self._lease.stop else RuntimeError("The stage cancelled itself.")
 
+    async def _is_deleted(self) -> bool:
+        """Whether somebody deleted the document, which ends its attempts; False if Postgres does not say so soon."""
+        job = self._job
+        if job.document_id is None:
+            return False
+        with suppress(Exception):  # it decides the word in log and metrics; the attempt has ended all the same
+            async with asyncio.timeout(LOOK_SECONDS), self._services.database.transaction(job.tenant_id) as transaction:
+                return await documents.find(transaction, job.document_id) is None
+        return False
+
     async def _settle(self, work: "asyncio.Task[None]") -> None:
         """Records and tells the end of the attempt, whichever it was."""
         if self._ended is not None:  # whatever came after the commit
@@ -186,6 +201,8 @@ class Attempt:
             stage = self._tracker.stage if self._tracker else "queued"
             ending = Ending(job=self._job, stop=self._lease.stop, error=error, stage=stage, has_advanced=has_advanced)
             end, self._ended = await record(self._services, ending)
+        if end == "lost" and await self._is_deleted():
+            end = "deleted"
         if end == "lost":
             metrics.lease_losses.inc()
         elif end == "retried":

@@ -75,6 +75,12 @@ class StockWorker(Worker):
     """Whether the last look at the queue worked."""
     _is_looking = False
 
+    def __init__(self, functions: Sequence[Function], **options: Any) -> None:
+        super().__init__(functions, **options)
+        # A worker serializes results only. None is kept, and of a lost wake-up it is an exception, which no msgpack can
+        # hold: arq logs two stack traces about that.
+        self.job_serializer = lambda _result: b""
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing that was taken still runs, and nothing is being taken."""

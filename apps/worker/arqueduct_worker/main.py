@@ -79,20 +79,26 @@ async def _run(settings: Settings, installed: Registry | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    probes = Probes(host=settings.host, port=settings.worker_metrics_port)
     async with AsyncExitStack() as stack:
-        opening = asyncio.create_task(stack.enter_async_context(open_services(settings, installed=installed)))
+        port = await probes.start()
+        stack.push_async_callback(probes.stop)
+        opened = open_services(settings, installed=installed, on_wait=probes.waits)
+        opening = asyncio.create_task(stack.enter_async_context(opened))
         await _until(stopping, [opening])
         if stopping.is_set():  # while it waited for Postgres, perhaps
             await _end([opening])
         else:
-            await _work(stopping, *opening.result())
+            await _work(stopping, probes, port, *opening.result())
 
 
-async def _work(stopping: asyncio.Event, services: Services, redis: ArqRedis, keys: Keys) -> None:
+async def _work(
+    stopping: asyncio.Event, probes: Probes, port: int, services: Services, redis: ArqRedis, keys: Keys
+) -> None:
     settings = services.settings
     worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
-    probes = Probes(services, worker, host=settings.host, port=settings.worker_metrics_port)
-    await _announce(settings, await probes.start())
+    probes.opened(services, worker)
+    await _announce(settings, port)
     sweeper = Sweeper(services)
     background = [
         asyncio.create_task(task)
@@ -101,6 +107,7 @@ async def _work(stopping: asyncio.Event, services: Services, redis: ArqRedis, ke
             services.reporter.run(),
             sweeper.run(),
             sweeper.beat(),
+            sweeper.watch(),
             Housekeeping(services).run(),
             Janitor(services).run(),
             listen(redis, keys, services.leases),
@@ -115,15 +122,21 @@ async def _work(stopping: asyncio.Event, services: Services, redis: ArqRedis, ke
         await _drain(worker, services)
     finally:
         await _end(background)
-        await probes.stop()
     log.info("worker stopped", worker=services.name)
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, embedder: Embedder | None = None, installed: Registry | None = None
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    installed: Registry | None = None,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[tuple[Services, ArqRedis, Keys]]:
-    """Everything that jobs share, opened in order and closed in reverse; by default the embedder of the settings."""
+    """Everything that jobs share, opened in order and closed in reverse; by default the embedder of the settings.
+
+    `on_wait` is told why Postgres cannot be used yet. Raises `SetupError` for what waiting does not mend.
+    """
     keys = Keys(prefix=settings.redis_prefix)
     url = settings.worker_database_url or settings.database_url
     if url is None or settings.redis_url is None:
@@ -143,9 +156,9 @@ async def open_services(
         parsers = await stack.enter_async_context(ParserPool(settings))
         folder = await asyncio.to_thread(open_workspace, settings)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        model_id = await _model_id(database, embedder.model)  # may wait long; leases count from after it
+        model_id = await _model_id(database, embedder.model, on_wait)  # may wait long; leases count from after it
         bus, queue = Bus(redis, keys), Queue(redis, keys)
-        admitter = Admitter(database, queue, alive=settings.lease_time, interval=settings.sweep)
+        admitter = Admitter(database, queue, alive=settings.alive_time, interval=settings.sweep)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
         yield (
             Services(
@@ -230,15 +243,21 @@ async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> lis
     return [ended.get(attempt) for attempt in mine]
 
 
-async def _model_id(database: Database, model: EmbeddingModel) -> int:
+async def _model_id(database: Database, model: EmbeddingModel, on_wait: Callable[[str], None]) -> int:
     """Waits for a Postgres that is away: whoever starts workers may start its servers later."""
     while True:
         try:
             async with database.transaction() as transaction:
                 found = await transaction.driver.fetchval("SELECT id FROM embedding_models WHERE name = $1", model.name)
             break
+        except (asyncpg.UndefinedTableError, ValueError) as error:
+            # A connection asks for the types of pgvector first, and of one that is missing it says no more than that.
+            if isinstance(error, ValueError) and not str(error).startswith("unknown type"):
+                raise
+            raise SetupError("This database has no tables yet, or old ones: run `arqueduct migrate up`.") from error
         except DependencyUnavailable as error:
             log.warning("worker waits", error=str(error))
+            on_wait(str(error))
             await asyncio.sleep(AWAY_SECONDS)
     if found is None:
         raise SetupError(f"The database does not know the embedding model {model.name}: run `arqueduct migrate up`.")
@@ -246,7 +265,7 @@ async def _model_id(database: Database, model: EmbeddingModel) -> int:
 
 
 async def _announce(settings: Settings, port: int) -> None:
-    """Tells `arqueduct up` where this process answers."""
+    """Tells `arqueduct up` that this process has opened everything, and where it answers."""
     await asyncio.to_thread(_write_announcement, settings, port)
 
 

@@ -5,6 +5,7 @@ Each window of docs/job-lifecycle.md ("what can break, and how it heals") is one
 
 import asyncio
 import random
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 JITTER = 0.2
 """Share by which the pause varies, so that workers do not all ask at once."""
 
+COUNTING_SHARE = 0.1
+"""Of the time, at most, that a worker counts the queue; with hundreds of thousands of jobs that takes long."""
+
 
 class Sweeper:
     """Heals, for all tenants."""
@@ -36,7 +40,7 @@ class Sweeper:
         self._redispatch = timedelta(seconds=settings.redispatch)
 
     async def beat(self) -> None:
-        """Gives signs of life for as long as the process lives; a sweep that takes long must not silence them."""
+        """Gives signs of life for as long as the process lives; nothing else that takes long must silence them."""
         while True:
             try:
                 await self._sign_of_life()
@@ -45,6 +49,19 @@ class Sweeper:
             except Exception:
                 log.exception("no sign of life given")
             await asyncio.sleep(self._services.settings.heartbeat)
+
+    async def watch(self) -> None:
+        """Counts the queue for the metrics for as long as the process lives."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self._count()
+            except DependencyUnavailable as error:
+                log.warning("queue not counted", error=str(error))
+            except Exception:
+                log.exception("queue not counted")
+            took = time.monotonic() - began
+            await asyncio.sleep(max(self._services.settings.heartbeat, took / COUNTING_SHARE - took))
 
     async def run(self) -> None:
         """Sweeps for as long as the process lives."""
@@ -67,15 +84,18 @@ class Sweeper:
     async def _sign_of_life(self) -> None:
         services = self._services
         async with services.database.transaction() as transaction:
-            driver = transaction.driver
             await sweeps.beat(
-                driver,
+                transaction.driver,
                 services.name,
                 version=__version__,
                 concurrency=services.settings.worker_concurrency,
                 running=len(services.leases),
             )
-            health = await sweeps.health(driver, lease=self._lease)
+
+    async def _count(self) -> None:
+        services = self._services
+        async with services.database.transaction() as transaction:
+            health = await sweeps.health(transaction.driver, alive=services.settings.alive_time)
         for name, gauge in metrics.QUEUE_GAUGES.items():
             gauge.set(health[name])
         metrics.pool_in_use.set(services.database.in_use)

@@ -11,9 +11,11 @@ from arqueduct.cli.output import out
 from arqueduct.cli.words import age, duration
 from arqueduct.lifecycle import UNFINISHED
 
-__all__ = ["attempts_table", "jobs_table", "print_job", "print_tracebacks"]
+__all__ = ["ID_WIDTH", "attempts_table", "jobs_table", "print_job", "print_tracebacks"]
 
 STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "worker_died": "red"}
+ID_WIDTH = 36
+"""Characters of an id, which one copies into the next command."""
 SHOWN = (
     "id",
     "kind",
@@ -34,8 +36,9 @@ SHOWN = (
 def jobs_table(found: Sequence[Body]) -> Table:
     said = [_what(job) for job in found]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("Job", "Kind", "State"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("Job", no_wrap=True, min_width=ID_WIDTH)
+    table.add_column("Kind", no_wrap=True)
+    table.add_column("State", no_wrap=True)
     for name in ("%", "Age"):
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("Document", no_wrap=True, overflow="ellipsis", max_width=32)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from arqueduct.errors import ArqueductError
 
-__all__ = ["err", "out", "print_error", "print_json", "reporting"]
+__all__ = ["PIPE_WIDTH", "err", "out", "print_error", "print_json", "reporting"]
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""

@@ -134,11 +134,13 @@ async def cancel_of_document(driver: Driver, document_id: UUID) -> list[asyncpg.
     return await driver.fetch(_CANCEL_OF_DOCUMENT, document_id)
 
 
-async def matching(driver: Driver, action: Action, wanted: JobFilter, *, limit: int) -> list[UUID]:
-    """Jobs of the filter that the action would change, locked. Those that somebody else holds just now are left out."""
+async def matching(
+    driver: Driver, action: Action, wanted: JobFilter, *, limit: int, locked: bool = False
+) -> list[UUID]:
+    """Jobs of the filter that the action would change. `locked`: without those that somebody else holds just now."""
+    lock = "FOR NO KEY UPDATE SKIP LOCKED" if locked else ""
     rows = await driver.fetch(
-        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $9 "
-        "FOR NO KEY UPDATE SKIP LOCKED",
+        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $9 {lock}",
         *_values(wanted),
         limit,
     )
@@ -146,7 +148,7 @@ async def matching(driver: Driver, action: Action, wanted: JobFilter, *, limit: 
 
 
 async def remaining(driver: Driver, action: Action, wanted: JobFilter) -> int:
-    """How many `matching` would find if nobody held any."""
+    """How many `matching` would find without a limit."""
     found: int = await driver.fetchval(
         f"SELECT count(*) FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER}", *_values(wanted)
     )

@@ -133,8 +133,8 @@ async def forget_deletion(driver: Driver, document_id: UUID) -> None:
     await driver.execute("DELETE FROM deletions WHERE document_id = $1", document_id)
 
 
-async def health(driver: Driver, *, lease: timedelta) -> asyncpg.Record:
+async def health(driver: Driver, *, alive: timedelta) -> asyncpg.Record:
     """Over all tenants: `queued, running, paused, retrying, oldest_queued_seconds, live_workers, lapsed_leases,
-    quarantined`."""
-    rows = await driver.fetch("SELECT * FROM queue_health($1)", lease)
+    quarantined`. `alive`: how old the sign of life of a live worker may be."""
+    rows = await driver.fetch("SELECT * FROM queue_health($1)", alive)
     return rows[0]

@@ -68,5 +68,6 @@ async def get_version() -> Version:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def get_metrics(services: Services) -> Response:
     """For Prometheus: what this process does. Workers tell about the queue, which spans tenants."""
+    metrics.admitting.set(services.admitter.error is None)
     metrics.pool_in_use.set(services.database.in_use)
     return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -61,6 +61,8 @@ class Embed(Stage):
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
+        if done < total:
+            context.checkpoint()
 
 
 def text_hash(text: str) -> bytes:

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from arqueduct import settings
+from arqueduct.cli.job_tables import ID_WIDTH
 from arqueduct.cli.options import DataDir, Json
-from arqueduct.cli.output import out, print_json, reporting
+from arqueduct.cli.output import PIPE_WIDTH, out, print_json, reporting
 from arqueduct.cli.owner import owner_database
 from arqueduct.cli.words import age, counted
 
@@ -70,7 +71,7 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
     from arqueduct.repositories import sweeps
 
     async def look(driver: "Driver") -> "tuple[dict[str, Any], list[Rule], list[TenantLine]]":
-        health = await sweeps.health(driver, lease=effective.lease_time)
+        health = await sweeps.health(driver, alive=effective.alive_time)
         return dict(health), await queue_rules.rules(driver), await queue_rules.lines(driver)
 
     effective = settings.load(data_dir=data_dir)
@@ -226,29 +227,28 @@ def _print_health(health: dict[str, Any]) -> None:
 
 
 def _lines_table(lines: "list[TenantLine]") -> Table:
+    """The id is always whole. 80 columns hold it and the numbers; the name stands below it there, else beside it."""
+    apart = "  " if out.width >= PIPE_WIDTH else "\n"
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("Tenant", no_wrap=True)
-    table.add_column("Name", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("Tenant", overflow="fold", min_width=ID_WIDTH)
     for name in ("Waiting", "Later", "In flight", "Limit", "Weight"):
         table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("")
     for line in lines:
+        paused = (" (paused)", "yellow") if line.is_paused else ""
         table.add_row(
-            str(line.tenant_id),
-            Text(line.tenant),
+            Text.assemble(f"{line.tenant_id}{apart}", (line.tenant, "dim"), paused),
             f"{line.waiting:,}",
             f"{line.later:,}",
             f"{line.in_flight:,}",
             _limit(line.max_running),
             f"{line.weight:g}",
-            Text("paused" if line.is_paused else "", "yellow"),
         )
     return table
 
 
 def _rules_table(found: "list[Rule]") -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("Of")
+    table.add_column("Of", overflow="fold", min_width=ID_WIDTH)
     for name in ("Paused", "Limit", "Weight"):
         table.add_column(name, no_wrap=True, justify="right")
     for rule in found:

@@ -98,7 +98,7 @@ async def open_producer(database_url: str, redis_url: str, keys: Keys, me: NewId
         stack.push_async_callback(database.aclose)
         redis = connect(redis_url, keys)
         stack.push_async_callback(redis.aclose)
-        admitter = Admitter(database, Queue(redis, keys), alive=DEFAULTS.lease_time, interval=DEFAULTS.sweep)
+        admitter = Admitter(database, Queue(redis, keys), alive=DEFAULTS.alive_time, interval=DEFAULTS.sweep)
         admitting = asyncio.create_task(admitter.run())
         stack.callback(admitting.cancel)
         stack.push_async_callback(admitter.stop)
