@@ -20,6 +20,14 @@ from arqueduct.testing import HashingEmbedder
 from tests.servers import Servers, running_servers
 
 TEMPLATE = "template_arqueduct"
+UNLIMITED = dict.fromkeys(
+    (
+        *("requests_per_minute", "uploads_per_minute", "searches_per_minute", "expensive_per_hour"),
+        *("strangers_per_minute", "sign_ins_per_address", "sign_ins_per_account"),
+    ),
+    1_000_000,
+)
+"""Tests ask faster than people. Those about limits set their own."""
 
 # By default structlog draws each traceback with all its local variables: seconds on the event loop, secrets included.
 structlog.configure(
@@ -79,6 +87,7 @@ async def settings(servers: Servers, template: str, tmp_path: Path) -> AsyncIter
         redispatch=0.5,
         progress_interval=0.05,
         shutdown_grace=5,
+        **UNLIMITED,
     )
     await _as_superuser(servers, f"DROP DATABASE {name} WITH (FORCE)")
 

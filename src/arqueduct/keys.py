@@ -27,10 +27,19 @@ class Keys:
         """Channel on which idle workers hear that something was put into the queue; they also look by themselves."""
         return f"{self.prefix}:wake"
 
+    @property
+    def rates(self) -> str:
+        """Below this is what callers did of late, for the rate limits."""
+        return f"{self.prefix}:rates"
+
     def live(self, user_id: UUID) -> str:
         """Channel of one user's job messages."""
         return f"{self.prefix}:live:{user_id}"
 
-    def ticket(self, ticket: str) -> str:
-        """A single-use pass for a socket."""
-        return f"{self.prefix}:ticket:{ticket}"
+    def sign_in(self, state: str) -> str:
+        """What belongs to a sign-in that a person now is away for, at the OpenID provider."""
+        return f"{self.prefix}:sign-in:{state}"
+
+    def ticket(self, digest: str) -> str:
+        """A single-use pass for a socket, by its SHA-256."""
+        return f"{self.prefix}:ticket:{digest}"

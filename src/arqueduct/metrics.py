@@ -102,6 +102,12 @@ sign_ins = Counter(
 refresh_tokens_reused = Counter(
     "arqueduct_refresh_tokens_reused_total", "Refresh tokens that came twice; their sessions ended.", registry=REGISTRY
 )
+webhook_deliveries = Counter(
+    "arqueduct_webhook_deliveries_total", "Messages to webhooks by what came back.", ["outcome"], registry=REGISTRY
+)
+webhook_seconds = Histogram(
+    "arqueduct_webhook_delivery_seconds", "Time a receiver took to answer.", buckets=SECONDS, registry=REGISTRY
+)
 uploads = Counter("arqueduct_uploaded_bytes_total", "Bytes of accepted documents.", registry=REGISTRY)
 queued_jobs = Gauge("arqueduct_queued_jobs", "Jobs that wait for a worker.", registry=REGISTRY)
 oldest_queued_seconds = Gauge(

@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         "batch",
         description="`batch`: woken by pub/sub, takes many jobs at once. `stock`: arq's own polling. Both may run.",
     )
+    webhook_private_hosts: Csv = Field(
+        frozenset(),
+        description="Names and networks, comma-separated, that webhooks may be sent to although they are not on the "
+        "internet: `receiver.internal,10.20.0.0/16`.",
+    )
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of a worker's /metrics and /livez; 0 picks a free one."
     )
@@ -200,6 +205,9 @@ class Settings(BaseSettings):
     )
     keep_events_days: float = Field(
         7, ge=0, le=36_500, description="Days the history of a finished job is kept; its last event stays with the job."
+    )
+    keep_deliveries_days: float = Field(
+        30, ge=0, le=36_500, description="Days the log of a webhook delivery is kept after its end."
     )
     housekeeping: float = Field(300, gt=0, description="Seconds between two looks for jobs and history to delete.")
     janitor_hours: float = Field(
@@ -280,9 +288,9 @@ class Settings(BaseSettings):
         """
         return self.lease_time
 
-    def limits_of(self, kind: str) -> tuple[float, float]:
-        """Seconds a job of this kind may run: until it is told, until it is ended."""
-        return self.time_limits.get(kind, (self.soft_limit, self.hard_limit))
+    def limits_of(self, kind: str, own: tuple[float, float] | None = None) -> tuple[float, float]:
+        """Seconds a job of this kind may run: until it is told, until it is ended. `own`: what its pipeline says."""
+        return self.time_limits.get(kind) or own or (self.soft_limit, self.hard_limit)
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**(_from_files() | values))

@@ -16,8 +16,10 @@ from arqueduct_backend.api import permission_of
 from arqueduct_backend.main import ROUTERS
 from tests.integration.backend import client_of, problem, serving, upload
 
-OPEN = {"get_livez", "get_readyz", "get_version", "get_metrics"}
-"""Routes for machines that have no key."""
+OPEN = {"get_livez", "get_readyz", "get_version", "get_metrics"} | {
+    *("login", "refresh", "reset_password", "start_oidc", "finish_oidc", "accept_invitation"),
+}
+"""Routes for machines that have no key, and for people who are about to prove who they are."""
 BY_TICKET = {"stream_events"}
 """Signs in by itself, because pages cannot send a header there."""
 ROUTES = {

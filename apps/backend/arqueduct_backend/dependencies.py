@@ -1,7 +1,7 @@
 """What handlers ask for. All take `HTTPConnection`, so that sockets can use them too."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -11,13 +11,15 @@ from structlog.contextvars import bind_contextvars
 from arqueduct.database import Transaction
 from arqueduct.errors import NotAuthenticated
 from arqueduct.identity import Identity, authenticate
+from arqueduct.repositories import sessions
+from arqueduct.tokens import is_access_token
 from arqueduct_backend.problems import CALLER
 from arqueduct_backend.state import State
 
 __all__ = ["Caller", "Services", "TenantTransaction", "identity", "known", "prove", "state", "transaction"]
 
 KEY = re.compile(r"[\x21-\x7e]{1,512}")
-"""What a key may look like at all; anything else is not worth a question to Postgres."""
+"""What a key or a token may look like at all; anything else is not worth a question to Postgres."""
 
 
 def state(connection: HTTPConnection) -> State:
@@ -30,24 +32,23 @@ Services = Annotated[State, Depends(state)]
 
 async def identity(connection: HTTPConnection, services: Services) -> Identity:
     """Who is calling, by `Authorization: Bearer` or else by `X-API-Key`. Raises `NotAuthenticated`."""
-    keys = presented(connection)
-    if not keys:
+    bearer, key = _bearer(connection), _key(connection)
+    if not bearer and not key:
+        await services.budgets.stranger(connection)
         raise NotAuthenticated
-    for key in keys[:-1]:
+    if bearer:
         try:
-            return await prove(connection, services, key)
+            return await prove(connection, services, bearer)
         except NotAuthenticated:
-            continue
-    return await prove(connection, services, keys[-1])
+            if not key:
+                raise
+    return known(connection, await _counted(connection, services, key, _by_key))
 
 
-async def prove(connection: HTTPConnection, services: State, key: str) -> Identity:
-    """The identity that a key stands for. Raises `NotAuthenticated`."""
-    if not KEY.fullmatch(key):
-        raise NotAuthenticated("This API key is not valid.")
-    async with services.database.transaction() as transaction:
-        found = await authenticate(transaction, key)
-    return known(connection, found)
+async def prove(connection: HTTPConnection, services: State, proof: str) -> Identity:
+    """The identity that an API key or an access token stands for. Raises `NotAuthenticated`."""
+    find = _by_token if is_access_token(proof) else _by_key
+    return known(connection, await _counted(connection, services, proof, find))
 
 
 def known(connection: HTTPConnection, caller: Identity) -> Identity:
@@ -70,7 +71,39 @@ TenantTransaction = Annotated[Transaction, Depends(transaction, scope="function"
 
 
 def presented(connection: HTTPConnection) -> list[str]:
-    """The keys in the headers, the bearer's first."""
+    """The keys and tokens in the headers, the bearer's first."""
+    return [proof for proof in (_bearer(connection), _key(connection)) if proof]
+
+
+def _bearer(connection: HTTPConnection) -> str:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    return [key for key in (bearer, connection.headers.get("x-api-key", "")) if key]
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _key(connection: HTTPConnection) -> str:
+    return connection.headers.get("x-api-key", "")
+
+
+async def _counted(
+    connection: HTTPConnection, services: State, proof: str, find: Callable[[State, str], Awaitable[Identity]]
+) -> Identity:
+    """Every proof is charged to somebody's budget. Raises `NotAuthenticated`, `RateLimited`."""
+    async with services.budgets.proving(connection, proof) as found:
+        found.append(await find(services, proof))
+    return found[0]
+
+
+async def _by_key(services: State, key: str) -> Identity:
+    if not KEY.fullmatch(key):
+        raise NotAuthenticated("This API key is not valid.")
+    async with services.database.transaction() as transaction:
+        return await authenticate(transaction, key)
+
+
+async def _by_token(services: State, token: str) -> Identity:
+    """What the token says is only whom to ask Postgres about."""
+    if not KEY.fullmatch(token):
+        raise NotAuthenticated("This access token is not valid.")
+    claims = services.access_tokens.read(token)
+    async with services.database.transaction() as transaction:
+        return await sessions.identity(transaction.driver, claims)

@@ -6,16 +6,34 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 
 from arqueduct import __version__
 from arqueduct.embedding import Embedder
 from arqueduct.settings import Settings
-from arqueduct_backend import error_handlers
+from arqueduct_backend import error_handlers, protocols
 from arqueduct_backend.api import API, describe, operation_id
-from arqueduct_backend.middleware import BodyLimit, Requests
-from arqueduct_backend.routes import bulk, documents, jobs, live, probes, queue, search
+from arqueduct_backend.client_address import ClientAddress
+from arqueduct_backend.cross_origin import CrossOrigin
+from arqueduct_backend.idempotency import KeptAnswers
+from arqueduct_backend.middleware import BodyLimit, HeadLimit, Requests
+from arqueduct_backend.routes import (
+    audit,
+    auth,
+    bulk,
+    documents,
+    invitations,
+    jobs,
+    keys,
+    live,
+    members,
+    oidc,
+    probes,
+    queue,
+    search,
+    tenant,
+    webhooks,
+)
 from arqueduct_backend.routing import Routes
 from arqueduct_backend.state import opened
 
@@ -37,14 +55,14 @@ Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on 
 """
 
 ROUTERS = {
-    PREFIX: (documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
+    PREFIX: (
+        *(documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
+        *(tenant.router, members.router, invitations.router, keys.router, audit.router),
+        *(auth.router, oidc.router, webhooks.router),
+    ),
     "": (probes.router,),
 }
 """By what stands before the paths of their routes."""
-
-
-LARGEST_FRAME = 64 * 2**10
-"""Bytes of one inbound message; what clients have to say fits in 4 KB."""
 
 
 def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastAPI:
@@ -70,7 +88,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastA
     for prefix, routers in ROUTERS.items():
         for router in routers:
             for route in router.routes:
-                describe(route)
+                describe(route, is_strict=prefix == PREFIX)
             app.include_router(router, prefix=prefix)
             included.append((prefix, router.routes))
     app.state.routes = Routes(included)
@@ -85,38 +103,22 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="auto",  # uvloop, where it exists
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,  # triples the memory of a connection
-        ws_max_size=LARGEST_FRAME,
         backlog=BACKLOG,
         lifespan="on",
         log_config=None,
         access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        **protocols.OPTIONS,
     )
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
     """From the outside to the inside."""
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=sorted(settings.allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Range", "X-API-Key", "X-Request-ID", "traceparent"],
-        expose_headers=[
-            "Content-Disposition",
-            "Content-Range",
-            "ETag",
-            "Location",
-            "Retry-After",
-            "Server-Timing",
-            "X-Request-ID",
-        ],
-    )
     return [
+        Middleware(ClientAddress, trusted=settings.trusted_proxies, header=settings.client_address_header),
         Middleware(Requests),
-        *([cors] if settings.allowed_origins else []),
-        Middleware(BodyLimit, most=BODY_BYTES, except_at=frozenset({UPLOADS})),
+        Middleware(HeadLimit),
+        Middleware(CrossOrigin, origins=settings.allowed_origins),
+        Middleware(BodyLimit, most=BODY_BYTES, idle=settings.body_idle_seconds, except_at=frozenset({UPLOADS})),
+        Middleware(KeptAnswers),
     ]

@@ -15,11 +15,17 @@ from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder
 from arqueduct.errors import SetupError
 from arqueduct.keys import Keys
+from arqueduct.passwords import Passwords
 from arqueduct.queue import Queue
+from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
+from arqueduct.tokens import AccessTokens
+from arqueduct_backend.budgets import Budgets
 from arqueduct_backend.embedder import QueryEmbedder
 from arqueduct_backend.live.bridge import Bridge
+from arqueduct_backend.oidc import Provider
+from arqueduct_backend.rate_limits import RateLimits
 
 __all__ = ["State", "opened"]
 
@@ -33,11 +39,17 @@ class State:
     redis: ArqRedis
     keys: Keys
     bus: Bus
-    dispatcher: Dispatcher
     admitter: Admitter
+    dispatcher: Dispatcher
     storage: Storage
     embedder: QueryEmbedder
     bridge: Bridge
+    budgets: Budgets
+    secret_keys: SecretKeys
+    access_tokens: AccessTokens
+    passwords: Passwords
+    provider: Provider | None
+    """The OpenID provider, if people may sign in with one."""
 
 
 @asynccontextmanager
@@ -46,6 +58,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
     database_url = settings.app_database_url or settings.database_url
     if database_url is None or settings.redis_url is None:
         raise SetupError("The API needs DATABASE_URL and REDIS_URL; `arqueduct up` brings both with it.")
+    secret_keys = await asyncio.to_thread(SecretKeys.of, settings)
     async with AsyncExitStack() as stack:
         keys = Keys(prefix=settings.redis_prefix)
         database = Database(
@@ -57,6 +70,13 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
         query_embedder = QueryEmbedder(settings, embedder)
         stack.push_async_callback(query_embedder.aclose)
         query_embedder.warm_up()
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        provider = Provider(settings, redis, keys) if settings.oidc_issuer else None
+        if provider is not None:
+            stack.push_async_callback(provider.aclose)
+        limits = RateLimits(settings.redis_url.get_secret_value(), keys)
+        stack.push_async_callback(limits.aclose)
         bus = Bus(redis, keys)
         bridge = Bridge(database, redis, keys, settings)
         await bridge.start()
@@ -73,9 +93,14 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
             redis=redis,
             keys=keys,
             bus=bus,
-            dispatcher=Dispatcher(bus, admitter),
             admitter=admitter,
+            dispatcher=Dispatcher(bus, admitter),
             storage=Storage.open(settings.effective_storage_url),
             embedder=query_embedder,
             bridge=bridge,
+            budgets=Budgets(limits, settings),
+            secret_keys=secret_keys,
+            access_tokens=AccessTokens(secret_keys, settings.access_token_seconds),
+            passwords=passwords,
+            provider=provider,
         )
