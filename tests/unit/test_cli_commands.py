@@ -13,7 +13,9 @@ COMMANDS = ("up", "demo", "api", "worker", "ingest", "search", "doctor", "bench"
 GROUPS = {
     "jobs": ("ls", "get", "watch", "attempts", "cancel", "pause", "resume", "retry"),
     "migrate": ("up", "down", "status"),
-    "tenants": ("create",),
+    "tenants": ("create", "ls"),
+    "users": ("ls", "invite", "disable", "enable", "reset-password", "role"),
+    "keys": ("ls", "create", "revoke"),
     "queue": ("status", "rules", "pause", "resume", "limit"),
 }
 WRONG = [
@@ -35,6 +37,10 @@ WRONG = [
     ["queue", "limit", "--tenant", "*", "--weight", "nan"],
     ["queue", "limit", "--tenant", "*", "--max-running", "0"],
     ["queue", "limit", "--tenant", "*", "--max-running", "1", "--no-max-running"],
+    ["users", "invite", "nobody"],
+    ["users", "role", "ada@example.org", "service"],
+    ["keys", "create", "ada@example.org", "--scope", "everything"],
+    ["keys", "revoke", "aq_x7Kd"],
     ["up", "--port", "99999"],
 ]
 

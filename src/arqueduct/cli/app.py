@@ -11,6 +11,7 @@ from arqueduct.cli.commands import (
     doctor,
     ingest,
     jobs,
+    keys,
     migrate,
     openapi,
     queue,
@@ -18,6 +19,7 @@ from arqueduct.cli.commands import (
     serve,
     tenants,
     up,
+    users,
 )
 
 __all__ = ["app", "main"]
@@ -43,6 +45,8 @@ app.command(rich_help_panel=USE)(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
+app.add_typer(users.users, name="users", rich_help_panel=CARE)
+app.add_typer(keys.keys, name="keys", rich_help_panel=CARE)
 app.add_typer(queue.queue, name="queue", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(doctor.doctor)
 app.add_typer(bench.bench, name="bench", rich_help_panel=CARE)

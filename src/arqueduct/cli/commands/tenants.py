@@ -1,28 +1,26 @@
 """`arqueduct tenants`: who owns documents."""
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from arqueduct import settings
+from arqueduct.cli import people
 from arqueduct.cli.options import DataDir, Json
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.owner import owner_database
+
+if TYPE_CHECKING:  # half a second, which every other command would wait for
+    from arqueduct.identity import NewIdentity
 
 __all__ = ["tenants"]
 
 tenants = typer.Typer(
     name="tenants",
-    help="Make tenants, in the database of DATABASE_URL, else in the embedded one.",
+    help="See and make tenants, in the database of DATABASE_URL, else in the embedded one.",
     no_args_is_help=True,
 )
-
-
-@tenants.callback()
-def _group() -> None:
-    """Keeps `create` a command of its own while it is the only one."""
 
 
 @tenants.command()
@@ -33,12 +31,11 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a tenant with an owner and an API key. Key and password are shown here and never again."""
-    from arqueduct import identity
     from arqueduct.ids import new_id
 
     with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
         address = email or f"owner-{str(new_id())[-12:]}@localhost"
-        new = asyncio.run(identity.create(url, tenant=name, email=address))
+        new = asyncio.run(_create(url, name, address))
     shown = {
         "tenant_id": str(new.tenant_id),
         "user_id": str(new.user_id),
@@ -48,8 +45,31 @@ def create(
     }
     if json:
         print_json(shown)
-        return
-    rows = Table.grid(padding=(0, 2))
-    for label, value in shown.items():
-        rows.add_row(label, value)
-    out.print(rows)
+    else:
+        people.facts(shown)
+
+
+@tenants.command(name="ls")
+def list_tenants(limit: people.Most = 200, data_dir: DataDir = None, json: Json = False) -> None:
+    """List tenants, the newest first."""
+    from arqueduct.repositories import users
+
+    with reporting(json=json):
+        found = people.ask(data_dir, lambda driver: users.tenants(driver, limit=limit))
+        if json:
+            print_json({"items": list(map(dict, found))})
+        elif found:
+            people.table({"id": "Tenant", "name": "Name", "members": "Members", "created_at": "Since"}, found)
+        else:
+            out.print("There are no tenants.")
+
+
+async def _create(url: str, name: str, email: str) -> "NewIdentity":
+    from arqueduct import identity
+    from arqueduct.repositories.rules import as_owner
+
+    new = await identity.create(url, tenant=name, email=email)
+    async with as_owner(url) as driver:
+        told = {"tenant_id": str(new.tenant_id), "user_id": str(new.user_id)}
+        await people.note(driver, "tenants create", [new.tenant_id], after=told)
+    return new
