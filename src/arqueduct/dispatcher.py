@@ -16,6 +16,7 @@ from arqueduct.bus import Bus
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import jobs
 from arqueduct.together import Together
+from arqueduct.webhooks.kinds import is_ours
 
 __all__ = ["Dispatcher"]
 
@@ -35,13 +36,14 @@ class Dispatcher:
 
     async def announce(self, rows: Sequence[asyncpg.Record]) -> None:
         """Publishes the states that statements of `repositories.jobs` returned, each to its user."""
-        if not rows:
+        told = [row for row in rows if not is_ours(row["kind"])]
+        if not told:
             return
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                await self._messages.ask([(row["user_id"], events.encode(jobs.message_of(row))) for row in rows])
+                await self._messages.ask([(row["user_id"], events.encode(jobs.message_of(row))) for row in told])
         except TimeoutError:
-            log.warning("publish took too long", messages=len(rows))
+            log.warning("publish took too long", messages=len(told))
 
     async def _publish(self, batches: Sequence[Sequence[tuple[UUID, bytes]]]) -> list[None]:
         await self._bus.publish(message for batch in batches for message in batch)

@@ -21,12 +21,13 @@ import structlog
 from arqueduct.artifacts import Page, read_lines, writing
 from arqueduct.database import Database, Transaction
 from arqueduct.embedding import Embedder
-from arqueduct.errors import PipelineUnknown, SetupError, TimeIsUp
+from arqueduct.errors import DocumentDeleted, PipelineUnknown, SetupError, TimeIsUp
 from arqueduct.formats import Format
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
+from arqueduct.webhooks.sender import Sender
 
-__all__ = ["Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "registry"]
+__all__ = ["Errand", "Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "registry"]
 
 log = structlog.get_logger()
 
@@ -40,16 +41,28 @@ class Pipeline:
 
     kind: str
     stages: tuple[str, ...]
+    pauses: tuple[float, ...] = ()
+    """Seconds, jittered, before the second attempt, the third, …; the last holds for all that follow. Empty: the
+    exponential backoff that all kinds have. How many failures are enough is in the job's row."""
+    limits: tuple[float, float] | None = None
+    """Seconds a job may run until it is told, and until it is ended, where the settings do not name the kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What a stage works for: one attempt at one job, and the document it is about."""
+class Errand:
+    """What a stage works for: one attempt at one job."""
 
     job_id: UUID
     attempt: int
     tenant_id: UUID
     user_id: UUID
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(Errand):
+    """An attempt at a job that is about a document, and that document."""
+
     document_id: UUID
     name: str
     format: Format
@@ -59,7 +72,6 @@ class Subject:
     sha256: str
     language: str
     """Name of the text-search configuration in Postgres."""
-    payload: dict[str, Any]
 
 
 class Parsers(Protocol):
@@ -78,7 +90,7 @@ class Parsers(Protocol):
 class StageContext:
     """Everything a stage may use, and the files through which stages hand their work on."""
 
-    subject: Subject
+    job: Errand
     settings: Settings
     folder: Path
     """The attempt's own work folder; removed at its end, whatever the end."""
@@ -88,6 +100,8 @@ class StageContext:
     model_id: int
     """Under which the embedder's vectors are stored."""
     parsers: Parsers
+    sender: Sender
+    """Of webhooks."""
     report: Callable[[int, int, str, str | None], None]
     """Use `progress`."""
     complete: Callable[[], AbstractAsyncContextManager[Transaction]]
@@ -100,6 +114,13 @@ class StageContext:
     """The `text_recipe` under which the text was last put beside its blob, or taken from there."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What stages found out about the document: pages, characters, title, …"""
+
+    @property
+    def subject(self) -> Subject:
+        """The job with its document. Raises `DocumentDeleted` in a job that is about none."""
+        if not isinstance(self.job, Subject):
+            raise DocumentDeleted("This job is about no document.")
+        return self.job
 
     @property
     def source_path(self) -> Path:
@@ -192,7 +213,8 @@ class Registry:
             if stage.name in self._stages:
                 raise SetupError(f"Two installed stages are named {stage.name}: remove one of their packages.")
             self._stages[stage.name] = stage
-        self._pipelines = {pipeline.kind: list(pipeline.stages) for pipeline in pipelines}
+        self._declared = {pipeline.kind: pipeline for pipeline in pipelines}
+        self._pipelines = {kind: list(pipeline.stages) for kind, pipeline in self._declared.items()}
         for stage in self._stages.values():
             if stage.pipeline is not None:
                 self._place(stage)
@@ -206,6 +228,10 @@ class Registry:
         if missing:
             raise PipelineUnknown(f"The pipeline {kind} needs stages that are not installed: {', '.join(missing)}.")
         return [stage for stage in found if stage.pipeline is None or stage.name not in without]
+
+    def pipeline(self, kind: str) -> Pipeline | None:
+        """As it was declared, without the stages that others added."""
+        return self._declared.get(kind)
 
     @property
     def kinds(self) -> frozenset[str]:

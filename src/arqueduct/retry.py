@@ -1,17 +1,20 @@
 """When a failed attempt is tried again: values in, values out."""
 
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
 from arqueduct import storable
 from arqueduct.errors import ArqueductError, TransientError
 
-__all__ = ["backoff", "is_retryable", "problem_of"]
+__all__ = ["backoff", "is_retryable", "problem_of", "scheduled"]
 
 FIRST = 2.0
 LONGEST = 600.0
 LONGEST_ASKED = 3600.0
 """A provider that asks for more than this is treated as if it had asked for this."""
+JITTER = 0.2
+"""Share by which a pause of a schedule varies, so that what failed together is not tried together."""
 
 
 def backoff(failures: int, *, retry_after: timedelta | None = None) -> timedelta:
@@ -20,6 +23,13 @@ def backoff(failures: int, *, retry_after: timedelta | None = None) -> timedelta
     jittered = random.uniform(0, ceiling)  # noqa: S311  # spreads load, guards nothing
     asked = min(retry_after.total_seconds(), LONGEST_ASKED) if retry_after else 0.0
     return timedelta(seconds=asked + jittered)
+
+
+def scheduled(failures: int, pauses: Sequence[float], *, retry_after: timedelta | None = None) -> timedelta:
+    """How long to wait after the n-th failure by a table of seconds, never less than was asked for."""
+    pause = pauses[min(max(failures, 1), len(pauses)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load
+    asked = min(retry_after.total_seconds(), LONGEST_ASKED) if retry_after else 0.0
+    return timedelta(seconds=max(pause, asked))
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -58,6 +58,9 @@ class FixedRegistry:
     def stages(self, _kind: str, **_: Any) -> Sequence[Stage]:
         return self._stages
 
+    def pipeline(self, _kind: str) -> None:
+        """None is declared: they are tried again as every kind is."""
+
 
 @asynccontextmanager
 async def working(settings: Settings, me: NewIdentity) -> AsyncIterator[TestWorker]:

@@ -17,7 +17,7 @@ from arqueduct import metrics
 from arqueduct.database import Transaction
 from arqueduct.errors import DocumentDeleted, LeaseLost, TimeIsUp
 from arqueduct.formats import Format
-from arqueduct.pipeline import Stage, StageContext, Subject
+from arqueduct.pipeline import Errand, Stage, StageContext, Subject
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.jobs import Claimed
 from arqueduct_worker.ends import Ending, record
@@ -50,6 +50,7 @@ class Attempt:
         self._is_time_up = False
         self._started = time.monotonic()
         self._ended: asyncpg.Record | None = None
+        self._pipeline = services.registry.pipeline(claimed.kind)
         self._folder = services.folder / f"job-{claimed.id}-{claimed.fence}"
 
     async def run(self) -> None:
@@ -80,7 +81,8 @@ class Attempt:
     def _limits(self) -> Iterator[None]:
         """Tells the attempt when its time is up, and ends it when it goes on all the same."""
         loop = asyncio.get_running_loop()
-        soft, hard = self._services.settings.limits_of(self._job.kind)
+        own = self._pipeline.limits if self._pipeline else None
+        soft, hard = self._services.settings.limits_of(self._job.kind, own)
         timers = [loop.call_later(soft, self._tell), loop.call_later(hard, self._lease.end, Stop.TIMEOUT)]
         try:
             yield
@@ -127,7 +129,7 @@ class Attempt:
     async def _open_context(self, tracker: Tracker) -> StageContext:
         services = self._services
         return StageContext(
-            subject=await self._subject(),
+            job=await self._subject() if self._job.document_id else self._errand(),
             settings=services.settings,
             folder=self._folder,
             database=services.database,
@@ -135,9 +137,16 @@ class Attempt:
             embedder=services.embedder,
             model_id=services.model_id,
             parsers=services.parsers,
+            sender=services.sender,
             report=tracker.report,
             complete=self._completion,
             is_time_up=self._is_time_up,
+        )
+
+    def _errand(self) -> Errand:
+        job = self._job
+        return Errand(
+            job_id=job.id, attempt=job.fence, tenant_id=job.tenant_id, user_id=job.user_id, payload=job.payload
         )
 
     async def _subject(self) -> Subject:
@@ -199,7 +208,14 @@ class Attempt:
             error = self._error_of(work)
             has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
             stage = self._tracker.stage if self._tracker else "queued"
-            ending = Ending(job=self._job, stop=self._lease.stop, error=error, stage=stage, has_advanced=has_advanced)
+            ending = Ending(
+                job=self._job,
+                stop=self._lease.stop,
+                error=error,
+                stage=stage,
+                has_advanced=has_advanced,
+                pauses=self._pipeline.pauses if self._pipeline else (),
+            )
             end, self._ended = await record(self._services, ending)
         if end == "lost" and await self._is_deleted():
             end = "deleted"

@@ -3,13 +3,14 @@
 import asyncio
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import asyncpg
 import structlog
 
-from arqueduct import retry, storable
+from arqueduct import retry, secrecy, storable
 from arqueduct.database import Driver
 from arqueduct.errors import (
     ArqueductError,
@@ -47,6 +48,8 @@ class Ending:
     stage: str
     has_advanced: bool
     """It got further than the attempts before it."""
+    pauses: Sequence[float] = ()
+    """Between attempts, as the pipeline has them."""
 
 
 async def record(services: Services, ending: Ending) -> tuple[str, asyncpg.Record | None]:
@@ -104,7 +107,11 @@ async def _hand_back(driver: Driver, job: Claimed) -> asyncpg.Record | None:
 
 async def _retry_later(driver: Driver, ending: Ending, error: BaseException) -> asyncpg.Record | None:
     job = ending.job
-    delay = retry.backoff(job.failures + 1, retry_after=getattr(error, "retry_after", None))
+    asked = getattr(error, "retry_after", None)
+    if ending.pauses:
+        delay = retry.scheduled(job.failures + 1, ending.pauses, retry_after=asked)
+    else:
+        delay = retry.backoff(job.failures + 1, retry_after=asked)
     log.warning("attempt failed, will retry", **_brief(error), delay=round(delay.total_seconds(), 1))
     return await jobs.retry_later(
         driver,
@@ -143,7 +150,8 @@ def _name_of(row: asyncpg.Record | None, ending: Ending) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    return storable.text("".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:])
+    """Owners of tenants read it, and libraries put into their messages what they were told."""
+    return storable.text(secrecy.hidden("".join(traceback.format_exception(error)))[-LONGEST_TRACEBACK:])
 
 
 def _brief(error: BaseException) -> dict[str, str]:

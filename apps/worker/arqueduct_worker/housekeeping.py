@@ -5,7 +5,9 @@ Each batch is a transaction of its own, so nobody waits long for a lock, and a s
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -14,6 +16,7 @@ from arqueduct.database import Driver
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.repositories import chores, retention
 from arqueduct.repositories.chores import Chore
+from arqueduct.repositories.kept_answers import KEEP
 from arqueduct.repositories.retention import BEGINNING, Looked, Position
 from arqueduct_worker.services import Services
 
@@ -24,8 +27,8 @@ log = structlog.get_logger()
 JITTER = 0.2
 """Share by which the pause varies, so that workers do not all ask at once."""
 
-JOBS, EVENTS = 500, 1000
-"""Of one batch. A job takes some ten rows with it; both are some tens of milliseconds."""
+JOBS, EVENTS, ROWS = 500, 1000, 500
+"""Of one batch. A job takes some ten rows with it; each is some tens of milliseconds."""
 
 PAUSE_SECONDS = 0.05
 """Between two batches: those who serve go first."""
@@ -46,6 +49,12 @@ class Housekeeping:
         settings = services.settings
         self._jobs = timedelta(days=settings.keep_jobs_days)
         self._events = timedelta(days=settings.keep_events_days)
+        deliveries = timedelta(days=settings.keep_deliveries_days)
+        self._rows: dict[str, Callable[[Driver], Awaitable[int]]] = {
+            "kept_answers": partial(retention.prune_answers, older=KEEP, most=ROWS),
+            "webhook_deliveries": partial(retention.prune_deliveries, older=deliveries, most=ROWS),
+            "sessions": partial(retention.prune_sessions, most=ROWS),
+        }
 
     async def run(self) -> None:
         """Prunes for as long as the process lives."""
@@ -62,8 +71,9 @@ class Housekeeping:
         """Deletes all that is old by now, unless another worker is at it."""
         jobs, attempts = await self._prune_jobs()
         events = await self._prune_events()
-        if jobs or attempts or events:
-            log.info("pruned", jobs=jobs, attempts=attempts, events=events)
+        others = {table: await self._prune_rows(table, some_of) for table, some_of in self._rows.items()}
+        if jobs or attempts or events or any(others.values()):
+            log.info("pruned", jobs=jobs, attempts=attempts, events=events, **others)
 
     async def _prune_jobs(self) -> tuple[int, int]:
         jobs = attempts = 0
@@ -114,6 +124,20 @@ class Housekeeping:
             metrics.pruned_rows.labels("job_events").inc(some)
             pruned += some
             if some < EVENTS:
+                return pruned
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _prune_rows(self, table: str, some_of: Callable[[Driver], Awaitable[int]]) -> int:
+        """Deletes by `some_of`, which takes `ROWS` at most, until it finds less."""
+        pruned = 0
+        while True:
+            async with self._services.database.transaction() as transaction:
+                if not await _is_alone(transaction.driver):
+                    return pruned
+                some = await some_of(transaction.driver)
+            metrics.pruned_rows.labels(table).inc(some)
+            pruned += some
+            if some < ROWS:
                 return pruned
             await asyncio.sleep(PAUSE_SECONDS)
 

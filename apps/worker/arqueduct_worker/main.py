@@ -31,9 +31,12 @@ from arqueduct.keys import Keys
 from arqueduct.pipeline import Registry, registry
 from arqueduct.queue import Queue
 from arqueduct.repositories import jobs
+from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct.together import Together
+from arqueduct.webhooks.addresses import Guard
+from arqueduct.webhooks.sender import Sender
 from arqueduct_worker.control import listen
 from arqueduct_worker.deliveries import AnyWorker, open_worker
 from arqueduct_worker.housekeeping import Housekeeping
@@ -154,6 +157,10 @@ async def open_services(
         embedder = embedder or embedding.open_embedder(settings)
         stack.push_async_callback(embedder.aclose)
         parsers = await stack.enter_async_context(ParserPool(settings))
+        # Half of the slots at most wait for receivers, so the other half has documents.
+        secret_keys = await asyncio.to_thread(SecretKeys.of, settings)
+        sender = Sender(Guard.of(settings), secret_keys, at_once=max(1, settings.worker_concurrency // 2))
+        stack.push_async_callback(sender.aclose)
         folder = await asyncio.to_thread(open_workspace, settings)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         model_id = await _model_id(database, embedder.model, on_wait)  # may wait long; leases count from after it
@@ -168,6 +175,7 @@ async def open_services(
                 embedder=embedder,
                 model_id=model_id,
                 parsers=parsers,
+                sender=sender,
                 registry=installed or registry(),
                 queue=queue,
                 admitter=admitter,

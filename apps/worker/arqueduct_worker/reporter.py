@@ -39,12 +39,12 @@ class Reporter:
         self._on_lost = on_lost
         self._pending: dict[Attempt, list[Step]] = {}
         self._written: dict[Attempt, float] = {}
-        self._users: dict[Attempt, UUID] = {}
+        self._users: dict[Attempt, UUID | None] = {}
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def open(self, attempt: Attempt, user_id: UUID) -> None:
-        """From now on steps of this attempt are taken, for this user."""
+    def open(self, attempt: Attempt, user_id: UUID | None) -> None:
+        """From now on steps of this attempt are taken, for this user; None: they are written and not told."""
         self._users[attempt] = user_id
 
     def close(self, attempt: Attempt) -> None:

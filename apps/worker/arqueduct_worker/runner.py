@@ -10,6 +10,7 @@ from arqueduct import metrics
 from arqueduct.repositories import jobs
 from arqueduct.repositories.jobs import Claimed
 from arqueduct.together import Together
+from arqueduct.webhooks.kinds import is_ours
 from arqueduct_worker.attempt import Attempt
 from arqueduct_worker.services import Services
 
@@ -40,7 +41,7 @@ class Runner:
             return
         services.admitter.nudge()
         ids = {"job": str(claimed.id), "document": str(claimed.document_id), "attempt": claimed.fence}
-        services.reporter.open((claimed.id, claimed.fence), claimed.user_id)
+        services.reporter.open((claimed.id, claimed.fence), None if is_ours(claimed.kind) else claimed.user_id)
         try:
             with bound_contextvars(**ids), services.leases.hold(claimed.id, claimed.fence) as lease:
                 log.info("job claimed", kind=claimed.kind, waited=round(claimed.waited, 3))

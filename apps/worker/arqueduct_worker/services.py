@@ -15,6 +15,7 @@ from arqueduct.queue import Queue
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct.together import Together
+from arqueduct.webhooks.sender import Sender
 from arqueduct_worker.leases import Leases
 from arqueduct_worker.reporter import Reporter
 
@@ -31,6 +32,7 @@ class Services:
     embedder: Embedder
     model_id: int
     parsers: Parsers
+    sender: Sender
     registry: Registry
     queue: Queue
     admitter: Admitter

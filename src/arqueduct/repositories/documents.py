@@ -1,16 +1,18 @@
 """Documents and their blobs. A document's status is the state of its newest ingest job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import func, select
 
 from arqueduct.database import Transaction
 from arqueduct.models import Blob, Deletion, Document, Job
 from arqueduct.storage.layout import blob_prefix
 
-__all__ = ["Listed", "add_blob", "drop_vectors", "find", "lock_chunks", "mark_deleted", "page", "purge"]
+__all__ = ["Listed", "add_blob", "drop_vectors", "find", "lock_chunks", "mark_deleted", "page", "purge", "revise"]
 
 LOCK_SECONDS = 10
 """How long a deletion waits for a worker that is just storing; a large document takes some seconds."""
@@ -37,14 +39,16 @@ async def add_blob(transaction: Transaction, blob: Blob) -> Blob:
     return blob if row is None or row["id"] == blob.id else blob.model_copy(update={"id": row["id"]})
 
 
-async def find(transaction: Transaction, document_id: UUID) -> Listed | None:
-    found = (
-        await transaction.session.exec(
-            select(Document, Job)
-            .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
-            .where(Document.id == document_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
-        )
-    ).first()
+async def find(transaction: Transaction, document_id: UUID, *, locked: bool = False) -> Listed | None:
+    """`locked`: nobody else changes the document until the transaction ends."""
+    query = (
+        select(Document, Job)
+        .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .where(Document.id == document_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
+    )
+    if locked:
+        query = query.with_for_update(of=Document, key_share=True)
+    found = (await transaction.session.exec(query)).first()
     return Listed(document=found[0], job=found[1]) if found else None
 
 
@@ -60,6 +64,15 @@ async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> 
     if before is not None:
         query = query.where(Document.id < before)
     return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
+
+
+async def revise(transaction: Transaction, document: Document, changes: Mapping[str, Any]) -> None:
+    """Changes a document that is locked. Its time moves on, also where the clock does not."""
+    moved = func.greatest(func.clock_timestamp(), Document.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
+    for name, value in {**changes, "updated_at": moved}.items():
+        setattr(document, name, value)
+    await transaction.session.flush()
+    await transaction.session.refresh(document)
 
 
 async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:

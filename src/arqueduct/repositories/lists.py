@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.models import Job, JobEvent
+from arqueduct.webhooks.kinds import OURS
 
 __all__ = ["Workforce", "chunks_page", "events_page", "jobs_page", "position", "workforce"]
 
@@ -73,10 +74,15 @@ async def jobs_page(
     kind: str | None = None,
     document_id: UUID | None = None,
 ) -> Sequence[Job]:
-    """The newest first, from the one older than `before`; ids are in order of creation."""
+    """The newest first, from the one older than `before`; ids are in order of creation.
+
+    Jobs that deliver webhooks are among them only where their kind is asked for.
+    """
     query = select(Job).order_by(Job.id.desc()).limit(limit)  # type: ignore[attr-defined]  # a column, not a UUID
     if before is not None:
         query = query.where(Job.id < before)
+    if kind is None:
+        query = query.where(Job.kind.not_like(OURS))  # type: ignore[attr-defined]  # a column, not a str
     for column, wanted in ((Job.state, state), (Job.kind, kind), (Job.document_id, document_id)):
         if wanted is not None:
             query = query.where(column == wanted)

@@ -8,6 +8,7 @@ import asyncpg
 
 from arqueduct.database import Driver
 from arqueduct.repositories.statements import COLUMNS
+from arqueduct.webhooks.kinds import NOT_OURS
 
 __all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_proofs"]
 
@@ -19,10 +20,10 @@ JUST_FINISHED = timedelta(minutes=10)
 """An end is shown again this long to who connects or was cut off; longer than any commit takes."""
 
 _SHOWN = f"""
-    (SELECT id FROM jobs WHERE user_id = u.id AND state IN ('queued', 'running', 'paused')
+    (SELECT id FROM jobs WHERE user_id = u.id AND state IN ('queued', 'running', 'paused') AND {NOT_OURS}
         ORDER BY id DESC LIMIT {MOST_UNFINISHED})
     UNION
-    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval
+    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval AND {NOT_OURS}
         ORDER BY finished_at DESC LIMIT {MOST_FINISHED})
 """
 

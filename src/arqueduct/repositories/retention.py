@@ -8,7 +8,17 @@ from uuid import UUID
 
 from arqueduct.database import Driver
 
-__all__ = ["BEGINNING", "LOCK", "Looked", "Position", "prune_events", "prune_jobs"]
+__all__ = [
+    "BEGINNING",
+    "LOCK",
+    "Looked",
+    "Position",
+    "prune_answers",
+    "prune_deliveries",
+    "prune_events",
+    "prune_jobs",
+    "prune_sessions",
+]
 
 LOCK = 0x61727177
 """Advisory lock of the one worker that prunes at a moment ("arqw")."""
@@ -53,6 +63,33 @@ async def prune_jobs(driver: Driver, *, older: timedelta, most: int, after: Posi
         attempts=row["pruned_attempts"],
         position=Position(finished_at=row["after_at"], job_id=row["after_id"]),
     )
+
+
+async def prune_answers(driver: Driver, *, older: timedelta, most: int) -> int:
+    """Deletes at most `most` answers kept for idempotency keys, the oldest first; returns how many."""
+    rows = await driver.fetch(
+        "DELETE FROM kept_answers WHERE (tenant_id, user_id, key) IN (SELECT tenant_id, user_id, key FROM kept_answers "
+        "WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2) RETURNING 1",
+        older,
+        most,
+    )
+    return len(rows)
+
+
+async def prune_deliveries(driver: Driver, *, older: timedelta, most: int) -> int:
+    """Deletes the next `most` deliveries of webhooks that ended longer than `older` ago; returns how many."""
+    pruned: int = await driver.fetchval("SELECT prune_deliveries($1, $2)", older, most)
+    return pruned
+
+
+async def prune_sessions(driver: Driver, *, most: int) -> int:
+    """Deletes at most `most` sessions that are over, with their refresh tokens; returns how many."""
+    rows = await driver.fetch(
+        "DELETE FROM sessions WHERE id IN ("
+        "SELECT id FROM sessions WHERE expires_at < now() ORDER BY expires_at LIMIT $1) RETURNING 1",
+        most,
+    )
+    return len(rows)
 
 
 async def prune_events(driver: Driver, *, older: timedelta, most: int, after: datetime) -> tuple[int, datetime]:

@@ -15,6 +15,7 @@ import asyncpg
 from arqueduct.database import Driver
 from arqueduct.lifecycle import Action, Outcome
 from arqueduct.repositories.statements import moving
+from arqueduct.webhooks.kinds import NOT_OURS
 
 __all__ = ["Changed", "JobFilter", "apply", "cancel_of_document", "matching", "remaining"]
 
@@ -110,9 +111,11 @@ _CHANGEABLE = {
     "(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL)))",
 }
 
-_FILTER = """
+# Jobs that deliver webhooks only by id or by kind: who cancels all wants to be told of it.
+_FILTER = f"""
     ($1::uuid[] IS NULL OR id = ANY($1)) AND ($2::text[] IS NULL OR state = ANY($2))
-    AND ($3::text[] IS NULL OR kind = ANY($3)) AND ($4::uuid[] IS NULL OR document_id = ANY($4))
+    AND (kind = ANY($3) OR $3::text[] IS NULL AND ($1 IS NOT NULL OR {NOT_OURS}))
+    AND ($4::uuid[] IS NULL OR document_id = ANY($4))
     AND ($5::uuid IS NULL OR user_id = $5) AND ($6::text IS NULL OR error ->> 'code' = $6)
     AND ($7::timestamptz IS NULL OR created_at > $7) AND ($8::timestamptz IS NULL OR created_at < $8)
 """

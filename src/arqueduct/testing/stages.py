@@ -1,5 +1,6 @@
 """A context to run a stage in, without a worker and without servers."""
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +11,12 @@ from arqueduct.database import Database, Role, Transaction
 from arqueduct.formats import Format
 from arqueduct.ids import new_id
 from arqueduct.pipeline import OnProgress, StageContext, Subject
+from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct.testing.embedding import HashingEmbedder
+from arqueduct.webhooks.addresses import Guard
+from arqueduct.webhooks.sender import Sender
 
 __all__ = ["stage_context"]
 
@@ -31,7 +35,7 @@ def stage_context(
     """
     said = [] if reports is None else reports
     context = StageContext(
-        subject=_subject(),
+        job=_subject(),
         settings=settings or Settings(),
         folder=folder,
         database=Database(NOWHERE, Role.WORKER),
@@ -39,6 +43,7 @@ def stage_context(
         embedder=HashingEmbedder(),
         model_id=1,
         parsers=_NoParsers(),
+        sender=Sender(Guard((), environment="production"), SecretKeys([secrets.token_urlsafe(32)])),
         report=lambda done, total, unit, message: said.append((done, total, unit, message)),
         complete=_no_completion,
         recipe=["testing"],

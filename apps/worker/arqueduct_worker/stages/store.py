@@ -35,9 +35,11 @@ _WITHOUT_VECTOR = """
     )
 """
 
+# What a user wrote meanwhile stays.
 _DOCUMENT = """
-    UPDATE documents SET pages = $2, characters = $3, chunks = $4, text_recipe = $5, title = $6, metadata = $7,
-        updated_at = now()
+    UPDATE documents SET pages = $2, characters = $3, chunks = $4, text_recipe = $5, title = coalesce(title, $6),
+        metadata = $7::jsonb || metadata,
+        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = $1 AND deleted_at IS NULL
 """
 
