@@ -23,6 +23,7 @@ from arqueduct.models import Job
 from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
+from arqueduct_backend import protocols
 from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.live.limits import Limits
 from arqueduct_backend.main import create_app
@@ -56,10 +57,9 @@ async def serving(settings: Settings, limits: Limits | None = None) -> AsyncIter
     config = uvicorn.Config(
         app,
         log_config=None,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
         lifespan="on",
         timeout_graceful_shutdown=5,
+        **protocols.OPTIONS,
     )
     server = uvicorn.Server(config)
     async with AsyncExitStack() as stack:

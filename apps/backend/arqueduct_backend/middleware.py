@@ -1,4 +1,4 @@
-"""Round every request: its id, its log line, its time, its headers, and how much it may send. Pure ASGI."""
+"""Round every request: its id, its log line, its time, its headers, and what it may send. Pure ASGI."""
 
 import re
 import time
@@ -11,14 +11,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from arqueduct import metrics
+from arqueduct import __version__, metrics
+from arqueduct.errors import HeadersTooLarge, RequestError, RequestTooLarge, SlowBody
 from arqueduct.ids import new_id
-from arqueduct_backend import audit_trail
+from arqueduct_backend import audit_trail, shape
+from arqueduct_backend.budgets import headers_of
 from arqueduct_backend.error_handlers import internal_error
-from arqueduct_backend.problems import BODY_LIMIT, REQUEST_ID
+from arqueduct_backend.patience import Patience
+from arqueduct_backend.problems import BODY_LIMIT, HEADERS, REQUEST_ID, problem_of
+from arqueduct_backend.protocols import MOST_HEAD_BYTES, MOST_HEADERS
 from arqueduct_backend.routing import template_of
 
-__all__ = ["BodyLimit", "Requests"]
+__all__ = ["BodyLimit", "HeadLimit", "Requests"]
 
 log = structlog.get_logger()
 
@@ -45,6 +49,8 @@ DOCS = {
     "x-content-type-options": "nosniff",
 }
 API = {**SECURITY, "cache-control": "no-store"}
+HSTS = "max-age=31536000"
+"""A year of https only, where the request came by https: the server believes the proxies that it was told to."""
 
 
 class Requests:
@@ -82,6 +88,7 @@ class _Exchange:
         self._send = send
         self._began = time.perf_counter()
         self._is_observed = False
+        self._bytes = 0
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
@@ -89,11 +96,18 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._scope[REQUEST_ID]
+            headers["arqueduct-version"] = __version__
             headers["server-timing"] = f"app;dur={self._seconds() * 1000:.1f}"
+            headers.update(headers_of(self._scope, time.time()))
             for name, value in _headers_for(self._scope["path"]).items():
                 headers.setdefault(name, value)
+            if self._scope["scheme"] == "https":
+                headers.setdefault("strict-transport-security", HSTS)
+            for name, value in self._scope.get(HEADERS, {}).items():
+                headers.append(name, value)
             if headers.get("content-type", "").startswith("text/event-stream"):
                 self._observe()  # it lasts as long as its client listens
+        self._bytes += len(message.get("body", b""))
         await self._send(message)
 
     def finish(self) -> None:
@@ -104,7 +118,9 @@ class _Exchange:
             "request",
             method=self._scope["method"][:16],
             path=path[:LONGEST_PATH],
+            route=template_of(self._scope),
             status=self.status,
+            bytes=self._bytes,
             took=round(self._seconds(), 4),
         )
 
@@ -120,31 +136,93 @@ class _Exchange:
         return time.perf_counter() - self._began
 
 
-class BodyLimit:
-    """Ends requests whose body is larger than `most`, except at addresses that count for themselves."""
+class HeadLimit:
+    """Refuses requests whose headers are too many or too large. The server itself stops at some point, bluntly."""
 
-    def __init__(self, app: ASGIApp, most: int, except_at: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (said := _too_large(scope)):
+            answer = problem_of(Request(scope), HeadersTooLarge(said), headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class BodyLimit:
+    """Ends requests whose body is larger than `most`, slower than `idle` seconds allow, or of a shape that is hard to
+    parse. At the addresses `except_at` nothing is asked about the size: they count for themselves.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, idle: float, except_at: frozenset[str]) -> None:
         self._app = app
         self._most = most
+        self._idle = idle
         self._except_at = except_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._except_at:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope[BODY_LIMIT] = self._most
-        announced = Headers(scope=scope).get("content-length", "")
-        received = int(announced) if announced.isdigit() and int(announced) > self._most else 0
+        most = None if scope["path"] in self._except_at else self._most
+        if most is not None:
+            scope[BODY_LIMIT] = most
+        body = _Body(Headers(scope=scope), receive, most, Patience(self._idle))
+        await self._app(scope, body.receive, send)
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive() if received <= self._most else {"type": "http.request"}
-            received += len(message.get("body", b""))
-            if received > self._most:
-                raise HTTPException(413)  # the one kind of exception that FastAPI lets through while it reads
-            return message
 
-        await self._app(scope, counted, send)
+class _Body:
+    """One body on its way in. What is wrong with it is raised as the cause of an `HTTPException`: the one kind of
+    exception that FastAPI lets through while it reads.
+    """
+
+    def __init__(self, headers: Headers, receive: Receive, most: int | None, patience: Patience) -> None:
+        self._receive = receive
+        self._most = most
+        self._patience = patience
+        self._is_whole = False
+        self._size = 0
+        self._json: list[bytes] | None = [] if shape.is_json(headers.get("content-type", "")) else None
+        announced = headers.get("content-length", "")
+        self._announced = int(announced) if announced.isdigit() else 0
+
+    async def receive(self) -> Message:
+        if self._is_whole:  # what comes now is only that the client left
+            return await self._receive()
+        try:
+            if self._most is not None and self._announced > self._most:
+                raise RequestTooLarge(limit=self._most)
+            message = await self._patience.next(self._receive)
+            self._take(message)
+        except RequestError as error:
+            slow = {"Connection": "close"} if isinstance(error, SlowBody) else None
+            raise HTTPException(error.status, headers=slow) from error
+        return message
+
+    def _take(self, message: Message) -> None:
+        """Raises `RequestTooLarge`, `ComplexJSON`, `InvalidJSON`."""
+        part = message.get("body", b"")
+        self._is_whole = not message.get("more_body", False)
+        self._size += len(part)
+        if self._most is None:
+            return
+        if self._size > self._most:
+            raise RequestTooLarge(limit=self._most)
+        if self._json is not None:
+            self._json.append(part)
+            if self._is_whole:
+                shape.check(b"".join(self._json))
+
+
+def _too_large(scope: Scope) -> str | None:
+    headers = scope["headers"]
+    if len(headers) > MOST_HEADERS:
+        return f"A request may have {MOST_HEADERS} headers."
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    if size + sum(len(name) + len(value) for name, value in headers) > MOST_HEAD_BYTES:
+        return f"The head of a request may have {MOST_HEAD_BYTES:,} bytes."
+    return None
 
 
 def _bind(headers: Headers) -> str:

@@ -11,6 +11,13 @@ __all__ = ["OVERHEAD", "FileField"]
 FIELD = "file"
 FIELDS_BYTES = 64 * 1024
 """All other fields together; they are not read, but a form may have some."""
+MOST_PARTS = 16
+"""Of which one is read. Each costs a few microseconds, and a megabyte of empty ones would be 20,000."""
+MOST_PART_HEADERS = 8
+MOST_PART_HEADER_BYTES = 4096
+"""Of one line. Browsers send two short ones; a file name has at most 255 characters on every system."""
+LONGEST_FIELD = 100
+"""Characters of the name of a field."""
 OVERHEAD = FIELDS_BYTES + 64 * 1024
 """What a body may have beyond the file: other fields, their headers, boundaries."""
 
@@ -25,7 +32,7 @@ class FileField:
             raise MissingFile("The body is not multipart/form-data with a boundary.")
         self.name: str | None = None
         self._most = most
-        self._received = self._size = self._rest = 0
+        self._received = self._size = self._rest = self._parts = 0
         self._pending = bytearray()
         self._header = bytearray()
         self._disposition = b""
@@ -43,6 +50,8 @@ class FileField:
                     "on_part_data": self._data,
                     "on_end": self._end,
                 },
+                max_header_count=MOST_PART_HEADERS,
+                max_header_size=MOST_PART_HEADER_BYTES,
             )
         except FormParserError as error:
             raise InvalidRequest(f"The multipart body cannot be read: {error}.") from error
@@ -75,6 +84,9 @@ class FileField:
         return self.name
 
     def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise InvalidRequest(f"The multipart body has more than {MOST_PARTS} parts.")
         self._is_file = False
         self._disposition = b""
 
@@ -93,6 +105,10 @@ class FileField:
 
     def _headers_finished(self) -> None:
         field, name = disposition(self._disposition)
+        if len(field) > LONGEST_FIELD:
+            raise InvalidRequest(
+                f"The multipart body has a field whose name is longer than {LONGEST_FIELD} characters."
+            )
         if field != FIELD or not name:
             return
         if self.name is not None:

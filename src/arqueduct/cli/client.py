@@ -1,6 +1,7 @@
 """The API as commands use it: typed errors, and no waiting without end."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ TIMEOUT = httpx.Timeout(30, write=300, read=300)
 BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 ATTEMPTS = 5
 LONGEST_PAUSE = 30.0
+LONGEST_WAIT = 61.0
+"""Seconds until the server takes more of us: a window of its limits is a minute. For those of an hour nobody waits."""
 
 
 class Client:
@@ -83,7 +86,13 @@ class Client:
                 return
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        return _checked(await self._raw(request))
+        """Asks again after a wait where the server says that we ask too often."""
+        for _ in range(ATTEMPTS):
+            response = await self._raw(request)
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or _wait(response) > LONGEST_WAIT:
+                break
+            await asyncio.sleep(_wait(response))
+        return _checked(response)
 
     async def _raw(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -125,6 +134,13 @@ def _checked(response: httpx.Response) -> httpx.Response:
 def _body(response: httpx.Response) -> Body:
     body: Body = response.json()
     return body
+
+
+def _wait(response: httpx.Response) -> float:
+    try:
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return math.inf
 
 
 def _pause(response: httpx.Response, attempt: int) -> float:

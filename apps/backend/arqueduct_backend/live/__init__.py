@@ -6,6 +6,7 @@ audience     the clients of one user in one tenant
 client       one connection: its slot, its answers, its end
 slot         what a client still has to hear (pure)
 snapshots    what a client hears first
+gate         how many there may be
 handshake    who it is: ticket, subprotocol, header or first message
 websocket, event_stream   the two transports
 """

@@ -5,7 +5,8 @@ state is either in the rows that it gets, or heard afterwards, or – Redis bein
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
@@ -16,15 +17,17 @@ from arq.connections import ArqRedis
 
 from arqueduct import metrics
 from arqueduct.database import Database
-from arqueduct.errors import DependencyUnavailable, TooManyConnections
+from arqueduct.errors import DependencyUnavailable
 from arqueduct.keys import Keys
 from arqueduct.repositories import jobs, live
 from arqueduct.settings import Settings
 from arqueduct_backend.live import updates
 from arqueduct_backend.live.audience import Audience
 from arqueduct_backend.live.client import Client
-from arqueduct_backend.live.closing import NOT_SIGNED_IN, RESTART, TOO_SLOW
+from arqueduct_backend.live.closing import EXPIRED, NOT_SIGNED_IN, REPLACED, RESTART, TOO_SLOW
+from arqueduct_backend.live.gate import Gate
 from arqueduct_backend.live.limits import Limits
+from arqueduct_backend.live.rechecking import RECHECK
 from arqueduct_backend.live.snapshots import Snapshot, Snapshots
 from arqueduct_backend.live.subscriber import Subscriber
 from arqueduct_backend.live.updates import Outgoing
@@ -43,11 +46,14 @@ class Bridge:
         self.limits = limits or Limits()
         self._database = database
         self._keys = keys
-        self._most_of_user = settings.max_sockets_per_user
+        self.gate = Gate(settings, self.limits)
         self._audiences: dict[bytes, dict[UUID, Audience]] = {}
         """By channel, that is by user; then by tenant."""
         self._snapshots = Snapshots(database)
         self._missed = asyncio.Event()
+        self._suspects: set[UUID] = set()
+        """Users whose proofs may have ended."""
+        self._suspected = asyncio.Event()
         self._subscriber = Subscriber(redis, on_message=self._on_message, on_missed=self._missed.set)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -56,7 +62,8 @@ class Bridge:
         self._tasks = [
             asyncio.create_task(self._subscriber.run()),
             asyncio.create_task(self._keep_fresh()),
-            asyncio.create_task(_for_ever(self.limits.recheck, self._recheck_keys)),
+            asyncio.create_task(_for_ever(self.limits.recheck, self._recheck_proofs)),
+            asyncio.create_task(self._recheck_suspects()),
             asyncio.create_task(_for_ever(self.limits.send / 10, self._end_slow)),
         ]
 
@@ -70,24 +77,32 @@ class Bridge:
             await asyncio.wait(running, timeout=1)  # once more for those where a library swallowed the cancellation
 
     @contextmanager
-    def attached(self, client: Client) -> Iterator[AsyncGenerator[Outgoing]]:
-        """The messages for this client, as long as the block lasts. Raises `TooManyConnections`."""
+    def attached(self, client: Client, last: str | None = None) -> Iterator[AsyncGenerator[Outgoing]]:
+        """The messages for this client, as long as the block lasts. Raises `TooManyConnections`.
+
+        `last`: the id of the connection that it had before, which is ended if it still hangs here.
+        """
         tenant_id, user_id = client.identity.tenant_id, client.identity.user_id
         channel = self._keys.live(user_id).encode()
         mine = self._audiences.get(channel, {})
-        if sum(len(audience.clients) for audience in mine.values()) >= self._most_of_user:
-            raise TooManyConnections
-        if not mine:
-            mine = self._audiences[channel] = {}
-            self._subscriber.add(channel)
-        audience = mine.setdefault(tenant_id, Audience(tenant_id, user_id))
-        audience.clients.add(client)
-        with _measured(client):
-            try:
-                yield client.messages(partial(self._first, client, channel))
-            finally:
-                audience.clients.remove(client)
-                self._tidy(channel, audience)
+        others = [other for audience in mine.values() for other in audience.clients if other.close is None]
+        if last is not None:
+            metrics.socket_reconnects.labels(client.transport).inc()
+            for other in [other for other in others if other.id == last]:
+                other.end(REPLACED)
+                others.remove(other)
+        with self.gate.entered(tenant_id, len(others)):
+            mine = self._audiences.setdefault(channel, {})
+            if not mine:
+                self._subscriber.add(channel)
+            audience = mine.setdefault(tenant_id, Audience(tenant_id, user_id))
+            audience.clients.add(client)
+            with _measured(client), _ended_in_time(client):
+                try:
+                    yield client.messages(partial(self._first, client, channel))
+                finally:
+                    audience.clients.remove(client)
+                    self._tidy(channel, audience)
 
     def _tidy(self, channel: bytes, audience: Audience) -> None:
         mine = self._audiences[channel]
@@ -104,6 +119,10 @@ class Bridge:
     def _on_message(self, channel: bytes, data: bytes) -> None:
         mine = self._audiences.get(channel)
         if not mine:
+            return
+        if data == RECHECK:
+            self._suspects |= {audience.user_id for audience in mine.values()}
+            self._suspected.set()
             return
         try:
             update = updates.parse(data)
@@ -138,9 +157,20 @@ class Bridge:
                 if by_user[row["user_id"]].deliver(updates.of_message(jobs.message_of(row))):
                     metrics.resyncs.labels(reason).inc()
 
-    async def _recheck_keys(self) -> None:
+    async def _recheck_suspects(self) -> None:
+        while True:
+            await self._suspected.wait()
+            self._suspected.clear()
+            suspects, self._suspects = self._suspects, set()
+            await _once(partial(self._recheck_proofs, suspects))
+
+    async def _recheck_proofs(self, of_users: Collection[UUID] | None = None) -> None:
+        """Of these users, or of all."""
         for tenant_id, audiences in self._by_tenant().items():
-            clients = [client for audience in audiences for client in audience.clients]
+            asked = [audience for audience in audiences if of_users is None or audience.user_id in of_users]
+            clients = [client for audience in asked for client in audience.clients]
+            if not clients:
+                continue
             async with self._database.transaction(tenant_id) as transaction:
                 valid = await live.valid_proofs(transaction.driver, {client.identity.proof for client in clients})
             for client in clients:
@@ -163,6 +193,20 @@ class Bridge:
         return [
             client for mine in self._audiences.values() for audience in mine.values() for client in audience.clients
         ]
+
+
+@contextmanager
+def _ended_in_time(client: Client) -> Iterator[None]:
+    """Ends it when what it proved itself with does."""
+    expires = client.identity.expires_at
+    if expires is None:
+        yield
+        return
+    ending = asyncio.get_running_loop().call_later(max(0.0, expires - time.time()), client.end, EXPIRED)
+    try:
+        yield
+    finally:
+        ending.cancel()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from arqueduct import metrics
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.events import MessageType
 from arqueduct.identity import Identity
+from arqueduct.ids import new_id
 from arqueduct_backend.live import updates
 from arqueduct_backend.live.closing import TOO_SLOW, TRY_LATER, Close
 from arqueduct_backend.live.slot import Slot
@@ -30,6 +31,8 @@ class Client:
     """Written to by the bridge at any moment, without waiting; read by the one task that sends."""
 
     def __init__(self, identity: Identity, transport: Transport) -> None:
+        self.id = str(new_id())
+        """Told to the client, which says it when it comes back."""
         self.identity = identity
         self.transport = transport
         self.slot = Slot()
@@ -69,7 +72,7 @@ class Client:
 
     async def messages(self, snapshot: Callable[[], Awaitable[Snapshot]]) -> AsyncGenerator[Outgoing]:
         """Greeting, snapshot, then what comes, until the connection is to end. Counts each as it is taken."""
-        yield self._counted(updates.hello(self.identity.user_id, HEARTBEAT_SECONDS))
+        yield self._counted(updates.hello(self.identity.user_id, HEARTBEAT_SECONDS, self.id))
         try:
             first = await snapshot()
         except DependencyUnavailable:

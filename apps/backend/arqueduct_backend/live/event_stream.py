@@ -26,9 +26,11 @@ GRACE_SECONDS = 2.0
 class EventStream(EventSourceResponse):
     """Never ends by itself. Raises `TooManyConnections` when called, before anything is sent."""
 
-    def __init__(self, bridge: Bridge, identity: Identity) -> None:
+    def __init__(self, bridge: Bridge, identity: Identity, last: str | None = None) -> None:
+        """`last`: what the client says of the connection it had before."""
         self._bridge = bridge
         self._client = Client(identity, "sse")
+        self._last = last
         self._stopping = anyio.Event()
         super().__init__(
             self._events(),
@@ -40,7 +42,7 @@ class EventStream(EventSourceResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._bridge.attached(self._client) as self._messages:
+        with self._bridge.attached(self._client, self._last) as self._messages:
             ending = asyncio.create_task(self._end_when_stopping())
             try:
                 await super().__call__(scope, receive, send)

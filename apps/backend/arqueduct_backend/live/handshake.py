@@ -16,12 +16,13 @@ from arqueduct_backend import dependencies
 from arqueduct_backend.live.tickets import Tickets, is_ticket
 from arqueduct_backend.state import State
 
-__all__ = ["PROTOCOL", "has_own_origin", "identify", "sign_in", "text_of"]
+__all__ = ["PROTOCOL", "has_own_origin", "identify", "last_connection", "sign_in", "text_of"]
 
 PROTOCOL = "arqueduct.v1"
 """The WebSocket subprotocol that the server selects where a client offers it."""
 BEARER = "bearer."
 """A second subprotocol carries the key behind this: `bearer.<API key>`."""
+LONGEST_ID = 100
 
 
 class _Auth(msgspec.Struct, tag_field="type", tag="auth"):
@@ -52,7 +53,7 @@ async def identify(connection: HTTPConnection, services: State) -> Identity | No
 
 
 async def sign_in(websocket: WebSocket, services: State) -> Identity:
-    """`identify`, or else the first message: `{"type": "auth", "token": "<API key or ticket>"}`.
+    """`identify`, or else the first message: `{"type": "auth", "token": "<API key, access token or ticket>"}`.
 
     Raises `NotAuthenticated`, and `WebSocketDisconnect` if the client leaves.
     """
@@ -74,7 +75,22 @@ async def sign_in(websocket: WebSocket, services: State) -> Identity:
 
 
 async def _redeem(connection: HTTPConnection, services: State, ticket: str) -> Identity:
-    return dependencies.known(connection, await Tickets(services.redis, services.keys).redeem(ticket))
+    """A ticket is an identity that was proved already; a made-up one is charged to the address."""
+    try:
+        identity = await Tickets(services.redis, services.keys).redeem(ticket)
+    except NotAuthenticated:
+        await services.budgets.stranger(connection)
+        raise
+    await services.budgets.user(connection, identity)
+    return dependencies.known(connection, identity)
+
+
+def last_connection(connection: HTTPConnection) -> str | None:
+    """What a client that comes back says of the connection it had: `?resume=<connection_id of its hello>`, or the
+    header that browsers send of themselves when they open an event stream again.
+    """
+    said = connection.query_params.get("resume") or connection.headers.get("last-event-id")
+    return said[:LONGEST_ID] if said else None
 
 
 def text_of(message: Any) -> str:

@@ -23,5 +23,13 @@ class Limits:
     """A revoked key keeps its sockets no longer than this."""
     bad_messages: int = 20
     """Unreadable messages a minute that a client may send before it is ended."""
+    messages_per_second: float = 10.0
+    """On average, of one client; one that pings every 20 s sends a two-hundredth of it."""
+    messages_at_once: int = 20
+    """That may come in one burst before the average counts."""
+    waiting: int = 500
+    """Sockets in all that nobody has signed in to yet; each holds memory until it does, or its time is up."""
+    waiting_of_address: int = 50
+    """Of these from one address, so that nobody alone keeps the others out. A page opens one."""
     message_bytes: int = 4096
     """The longest thing a client has to say is a key."""

@@ -1,5 +1,6 @@
 """Single-use passes: a page gets one with its key and opens a socket with it, so that no key is ever in a URL."""
 
+import hashlib
 import secrets
 
 import msgspec
@@ -35,7 +36,7 @@ class Tickets:
         """Raises `DependencyUnavailable` if Redis is away."""
         ticket = PREFIX + secrets.token_urlsafe(TICKET_BYTES)
         try:
-            await self._redis.set(self._keys.ticket(ticket), msgspec.msgpack.encode(identity), ex=LIFETIME_SECONDS)
+            await self._redis.set(self._name(ticket), msgspec.msgpack.encode(identity), ex=LIFETIME_SECONDS)
         except AWAY as error:
             raise DependencyUnavailable(f"Redis is away, so there are no tickets: {error}") from error
         return ticket
@@ -45,9 +46,13 @@ class Tickets:
         kept = None
         if is_ticket(ticket) and len(ticket) <= LONGEST:
             try:
-                kept = await self._redis.getdel(self._keys.ticket(ticket))
+                kept = await self._redis.getdel(self._name(ticket))
             except AWAY as error:
                 raise DependencyUnavailable(f"Redis is away, so tickets cannot be checked: {error}") from error
         if kept is None:
             raise NotAuthenticated("This ticket is unknown, used or older than 30 seconds.")
         return msgspec.msgpack.decode(kept, type=Identity)
+
+    def _name(self, ticket: str) -> str:
+        """Who can read what Redis keeps, or is told, gets no ticket out of it."""
+        return self._keys.ticket(hashlib.sha256(ticket.encode()).hexdigest())

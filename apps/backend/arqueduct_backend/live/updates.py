@@ -90,9 +90,10 @@ def notice(kind: str, **fields: Any) -> Notice:
     return Notice(kind, name, events.encode(body).decode())
 
 
-def hello(user_id: UUID, heartbeat_seconds: float) -> Notice:
+def hello(user_id: UUID, heartbeat_seconds: float, connection_id: str) -> Notice:
     return notice(
         "hello",
+        connection_id=connection_id,
         user_id=user_id,
         heartbeat_seconds=heartbeat_seconds,
         server_time=datetime.now(UTC),

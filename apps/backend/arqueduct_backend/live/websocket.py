@@ -3,14 +3,23 @@
 import asyncio
 import time
 from collections import deque
-from contextlib import aclosing, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, aclosing, suppress
 from uuid import UUID
 
 import msgspec
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from arqueduct.errors import DependencyUnavailable, Forbidden, NotAuthenticated, TooManyConnections
+from arqueduct import metrics
+from arqueduct.errors import (
+    DependencyUnavailable,
+    Forbidden,
+    NotAuthenticated,
+    RateLimited,
+    RequestError,
+    TooManyConnections,
+)
 from arqueduct.permissions import Permission, check
 from arqueduct_backend import audit_trail, dependencies
 from arqueduct_backend.live import closing, handshake, updates
@@ -18,12 +27,18 @@ from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.live.client import Client
 from arqueduct_backend.live.closing import Close
 from arqueduct_backend.live.limits import Limits
+from arqueduct_backend.live.pace import Pace
 from arqueduct_backend.live.updates import Notice
 from arqueduct_backend.problems import problem_of
+from arqueduct_backend.state import State
 
 __all__ = ["serve"]
 
 log = structlog.get_logger()
+
+
+FOREIGN = "Pages of this origin may not open sockets here; see ARQUEDUCT_ALLOWED_ORIGINS."
+TOO_FAST = updates.error("too_many_messages", "This message was not read: too many came at once.")
 
 
 class _Said(msgspec.Struct):
@@ -34,8 +49,21 @@ async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
     """From the handshake to the close. A code can only be read by browsers after the socket was accepted."""
     services = dependencies.state(websocket)
     if not handshake.has_own_origin(websocket, services):
-        await _refuse(websocket)
+        log.warning("origin refused", origin=websocket.headers.get("origin", "")[:200])
+        await audit_trail.refused(websocket, code=Forbidden.code)
+        await _refuse(websocket, Forbidden(FOREIGN))
         return
+    with ExitStack() as waiting:
+        try:
+            waiting.enter_context(services.bridge.gate.waiting(websocket.client.host if websocket.client else ""))
+        except TooManyConnections as error:
+            await _refuse(websocket, error)
+            return
+        await _admit(websocket, services, user_id, waiting.close)
+
+
+async def _admit(websocket: WebSocket, services: State, user_id: str | None, admitted: Callable[[], None]) -> None:
+    """Calls `admitted` when it is known who it is."""
     offered = handshake.PROTOCOL in websocket.scope.get("subprotocols", ())
     await websocket.accept(handshake.PROTOCOL if offered else None)
     try:
@@ -43,14 +71,17 @@ async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
         check(identity.permissions, Permission.JOBS_READ)
         if user_id is not None and not _is(user_id, identity.user_id):
             raise Forbidden  # the same end as below
+        admitted()
         close = await _converse(websocket, services.bridge, Client(identity, "websocket"))
     except WebSocketDisconnect:
         return
     except (NotAuthenticated, Forbidden) as error:
         close = closing.NOT_SIGNED_IN if isinstance(error, NotAuthenticated) else closing.FORBIDDEN
         await audit_trail.refused(websocket, code=error.code)
-    except TooManyConnections:
-        close = closing.TOO_MANY
+    except TooManyConnections as error:
+        close = closing.TOO_MANY._replace(reason=error.message)
+    except RateLimited:
+        close = closing.RATE_LIMITED
     except DependencyUnavailable as error:
         log.warning("socket not opened", error=error.message)
         close = closing.TRY_LATER
@@ -59,7 +90,7 @@ async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
 
 async def _converse(websocket: WebSocket, bridge: Bridge, client: Client) -> Close:
     """Sends and listens until the client leaves or is to be ended; returns why. Raises `TooManyConnections`."""
-    with bridge.attached(client) as messages:
+    with bridge.attached(client, handshake.last_connection(websocket)) as messages:
         listening = asyncio.create_task(_listen(websocket, client, bridge.limits))
         try:
             async with client.limit, aclosing(messages):
@@ -81,12 +112,15 @@ async def _converse(websocket: WebSocket, bridge: Bridge, client: Client) -> Clo
 
 async def _listen(websocket: WebSocket, client: Client, limits: Limits) -> None:
     bad: deque[float] = deque(maxlen=limits.bad_messages)
+    pace = Pace(limits.messages_per_second, limits.messages_at_once)
     try:
         while True:
-            notice = _answer(await websocket.receive(), limits)
+            text = handshake.text_of(await websocket.receive())
+            now = time.monotonic()
+            notice = _answer(text, limits) if pace.takes(now) else TOO_FAST
+            metrics.socket_received.labels("ping" if notice.type == "pong" else "bad").inc()
             client.answer(notice)
             if notice.type == "error":
-                now = time.monotonic()
                 if len(bad) == bad.maxlen and now - bad[0] < 60:
                     client.end(closing.MISUSED)
                 bad.append(now)
@@ -94,9 +128,7 @@ async def _listen(websocket: WebSocket, client: Client, limits: Limits) -> None:
         client.end(closing.GONE)
 
 
-def _answer(message: object, limits: Limits) -> Notice:
-    """Raises `WebSocketDisconnect`."""
-    text = handshake.text_of(message)
+def _answer(text: str, limits: Limits) -> Notice:
     if text == "ping":
         return Notice("pong", "", "pong")
     if len(text.encode()) > limits.message_bytes:
@@ -117,14 +149,11 @@ def _is(text: str, user_id: UUID) -> bool:
         return False
 
 
-async def _refuse(websocket: WebSocket) -> None:
-    """Before the handshake ends, so that a stranger's page learns nothing but 403."""
-    log.warning("origin refused", origin=websocket.headers.get("origin", "")[:200])
-    await audit_trail.refused(websocket, code=Forbidden.code)
+async def _refuse(websocket: WebSocket, error: RequestError) -> None:
+    """Before the handshake ends: a stranger's page learns nothing but the status, and a flood costs little."""
     await websocket.receive()
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        origin = Forbidden("Pages of this origin may not open sockets here; see ARQUEDUCT_ALLOWED_ORIGINS.")
-        await websocket.send_denial_response(problem_of(websocket, origin))
+        await websocket.send_denial_response(problem_of(websocket, error))
     else:
         await websocket.close()
 

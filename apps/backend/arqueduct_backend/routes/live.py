@@ -1,16 +1,19 @@
 """Live updates over WebSockets and server-sent events, and the tickets to open either from a page."""
 
-from fastapi import APIRouter, Response, WebSocket
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, WebSocket
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from arqueduct.errors import DependencyUnavailable, NotAuthenticated, TooManyConnections
+from arqueduct.errors import DependencyUnavailable, NotAuthenticated, RateLimited, TooManyConnections
 from arqueduct.permissions import Permission, check
 from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services
+from arqueduct_backend.idempotency import always
 from arqueduct_backend.live import websocket as sockets
 from arqueduct_backend.live.event_stream import EventStream
-from arqueduct_backend.live.handshake import identify
+from arqueduct_backend.live.handshake import identify, last_connection
 from arqueduct_backend.live.tickets import LIFETIME_SECONDS, Tickets
 from arqueduct_backend.problems import answers
 
@@ -29,7 +32,7 @@ class Ticket(BaseModel):
 
 @router.post(
     "/ws/tickets",
-    dependencies=[needs(Permission.JOBS_READ)],
+    dependencies=[needs(Permission.JOBS_READ), always()],
     status_code=201,
     summary="Get a ticket for a live connection",
     responses=answers(NotAuthenticated, DependencyUnavailable),
@@ -59,13 +62,21 @@ async def socket_of_user(websocket: WebSocket, user_id: str) -> None:
     response_class=EventStream,
     responses={
         200: {"content": {"text/event-stream": {}}, "description": "A snapshot, then each change."},
-        **answers(NotAuthenticated, TooManyConnections, DependencyUnavailable),
+        **answers(NotAuthenticated, TooManyConnections, RateLimited, DependencyUnavailable),
     },
 )
-async def stream_events(request: Request, services: Services) -> EventStream:
+async def stream_events(
+    request: Request,
+    services: Services,
+    ticket: Annotated[str | None, Query(description="Of `POST /ws/tickets`.")] = None,  # noqa: ARG001  # `identify` reads it
+    resume: Annotated[  # noqa: ARG001  # `last_connection` reads it
+        str | None, Query(description="`connection_id` of the `hello` before, from a client that comes back.")
+    ] = None,
+) -> EventStream:
     """The messages of the WebSocket: `event` is their type, `data` the message. Signed in by header or `?ticket=`."""
     caller = await identify(request, services)
     if caller is None:
+        await services.budgets.stranger(request)
         raise NotAuthenticated
     check(caller.permissions, Permission.JOBS_READ)
-    return EventStream(services.bridge, caller)
+    return EventStream(services.bridge, caller, last_connection(request))
