@@ -49,7 +49,7 @@ bench-queue: install $(PEERS)/.installed  ## Measure the queue beside arq's own 
 install: $(INSTALLED)  ## Prepare .venv: every dependency pinned and checked by hash
 
 .PHONY: test
-test: lint types contract tests  ## Everything that CI runs
+test: lint types contract audit tests  ## Everything that CI runs
 
 .PHONY: lint
 lint: install  ## Style
@@ -76,6 +76,24 @@ unit integration migration acceptance: install  ## One kind of tests, without co
 chaos: install  ## Kill, stop and restart everything under 500 jobs, and count what was lost
 	@$(BIN)/python -m tests.chaos --jobs 500 --seconds 120 $(ARGS)
 
+.PHONY: attack
+attack: install  ## Try what an attacker would against a running service, and print tried and held
+	@$(BIN)/python -m tests.attack $(ARGS)
+
+.PHONY: audit
+audit: install  ## Known holes in dependencies, secrets in files, ruff's rules on security
+	@$(PYTHON_MODULE) ruff check --extend-select S $(CODE)
+	@$(BIN)/python -m tests.hygiene.secret_scan
+	@$(BIN)/python -m tests.hygiene.dependencies $(ARGS)
+
+.PHONY: audit-accept
+audit-accept: install  ## Take what the secret scan finds now for harmless; look at it first
+	@$(BIN)/python -m tests.hygiene.secret_scan --accept
+
+.PHONY: fuzz
+fuzz: install  ## Send thousands of requests made up from the API's description
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} $(PYTHON_MODULE) pytest tests/integration/test_schemathesis.py -s $(ARGS)
+
 .PHONY: format
 format: install  ## Mend what can be mended by itself
 	@$(PYTHON_MODULE) ruff check --fix $(CODE)
@@ -85,6 +103,8 @@ format: install  ## Mend what can be mended by itself
 docs: install  ## Write docs/configuration.md from the settings
 	@$(PYTHON_MODULE) arqueduct.cli doctor --reference > docs/configuration.md.part
 	@mv docs/configuration.md.part docs/configuration.md
+	@$(PYTHON_MODULE) arqueduct.error_page > docs/errors.md.part
+	@mv docs/errors.md.part docs/errors.md
 
 .PHONY: clients
 clients: install clients-install  ## Write the clients of other programs from the description of the API

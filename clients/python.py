@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 __all__ = ["main", "written"]
@@ -24,6 +25,9 @@ NOT_SENT = {"authorization", "x-api-key", "traceparent", "x-request-id"}
 """Headers that the transport knows."""
 
 Schema = Mapping[str, Any]
+
+WIDTH = 113
+"""Of a docstring, with room for its quotation marks."""
 
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 FORMATS = {"uuid": "UUID", "date-time": "datetime", "binary": "bytes"}
@@ -261,7 +265,8 @@ def _answers(operation: Schema) -> str:
 
 
 def _docstring(text: str, indent: str) -> str:
-    words = "\n".join(f"{indent}{line}".rstrip() for line in text.strip().replace("\\", "\\\\").splitlines())
+    told = [fill(part, WIDTH - len(indent)) for part in text.strip().replace("\\", "\\\\").split("\n\n")]
+    words = "\n".join(f"{indent}{line}".rstrip() for line in "\n\n".join(told).splitlines())
     return f'{indent}"""{words.strip()}"""\n'
 
 

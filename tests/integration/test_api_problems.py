@@ -14,7 +14,8 @@ from arqueduct import metrics, migrations
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration.backend import beat, client_of, problem, serving, upload
-from tests.integration.worker import TestWorker
+from tests.integration.many_jobs import owning
+from tests.integration.worker import TestWorker, until
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 HUGE = b'{"query": "' + b"x" * 2**20 + b'"}'
@@ -87,7 +88,7 @@ BAD: list[tuple[str, str, str, dict[str, Any], int, str]] = [
         "/api/v1/search",
         {"content": b"[" * 200_000, "headers": JSON},
         422,
-        "invalid_json",
+        "complex_json",
     ),
     (
         "JSON called something else",
@@ -147,7 +148,11 @@ async def test_either_header_proves_the_key(app: FastAPI, me: NewIdentity) -> No
 
 async def test_a_wrong_method_is_told_the_right_ones(api: httpx.AsyncClient) -> None:
     assert (await api.put("/api/v1/documents")).headers["allow"] == "GET, POST"
-    assert (await api.put(f"/api/v1/documents/{uuid4()}")).headers["allow"] == "DELETE, GET"
+    assert (await api.put(f"/api/v1/documents/{uuid4()}")).headers["allow"] == "DELETE, GET, PATCH"
+    assert (await api.put("/api/v1/jobs/cancel")).headers["allow"] == "POST"
+    taken_for_an_id = await api.get("/api/v1/jobs/cancel")
+    problem(taken_for_an_id, 405, "method_not_allowed")
+    assert taken_for_an_id.headers["allow"] == "POST"
     assert (await api.delete("/livez")).headers["allow"] == "GET"
 
 
@@ -247,6 +252,24 @@ async def test_ready_means_that_everything_answers(
     assert (answer.status_code, answer.json()["status"]) == (200, "ready"), answer.text
     monkeypatch.setattr("arqueduct_backend.readiness._head", lambda: "9999")
     assert not (await api.get("/readyz")).json()["checks"]["migrations"]["ok"]
+
+
+async def test_an_api_that_cannot_admit_says_so_and_stays_ready(
+    api: httpx.AsyncClient, api_worker: TestWorker, settings: Settings
+) -> None:
+    await beat(api_worker)
+
+    async def says(ok: bool) -> bool:
+        answer = await api.get("/readyz")
+        assert answer.status_code == 200, answer.text
+        return bool(answer.json()["checks"]["admission"]["ok"]) is ok
+
+    async with owning(settings) as owner:
+        await owner.execute("REVOKE EXECUTE ON FUNCTION admit(integer, interval) FROM arqueduct_app")
+        await until(lambda: says(False))
+        assert "arqueduct_admitting 0.0" in (await api.get("/metrics")).text
+        await owner.execute("GRANT EXECUTE ON FUNCTION admit(integer, interval) TO arqueduct_app")
+        await until(lambda: says(True))
 
 
 async def test_an_empty_database_is_served_as_not_ready(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from arqueduct.client import APIError, AsyncClient, Client, Live, models
+from arqueduct.client import APIError, AsyncClient, Client, Live, SignIn, models
 from arqueduct.client.calls import Call, pause_before_next
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
@@ -66,9 +66,36 @@ async def test_a_problem_is_an_error_with_its_code(server: LiveServer, me: NewId
             await api.list_jobs()
 
 
+async def test_a_person_signs_in_and_stays_signed_in(server: LiveServer, me: NewIdentity) -> None:
+    """Ten requests at once share one renewal: a refresh token that is sent twice would end the session."""
+    sign_in = SignIn(url_of(server), me.email, me.password)
+    async with AsyncClient(url_of(server), sign_in) as api:
+        account = await api.get_me()
+        assert account.signed_in_by.method == "password"
+        session = account.signed_in_by.session_id
+        sign_in._good_until = 0.0
+        told = await asyncio.gather(*(api.get_me() for _ in range(10)))
+        assert {answer.signed_in_by.session_id for answer in told} == {session}
+        await api.logout_everywhere()
+        assert (await api.get_me()).signed_in_by.session_id not in (None, session)
+    with (
+        Client(url_of(server), SignIn(url_of(server), me.email, "wrong-wrong-wrong")) as api,
+        pytest.raises(APIError, match="401 wrong_credentials"),
+    ):
+        await asyncio.to_thread(api.get_me)
+
+
 async def test_who_may_not_listen_hears_so(server: LiveServer) -> None:
     with pytest.raises(APIError, match="not_authenticated"):
         await anext(aiter(Live(url_of(server), "aq_wrong")))
+
+
+async def test_who_signed_in_listens_too(server: LiveServer, me: NewIdentity) -> None:
+    sign_in = SignIn(url_of(server), me.email, me.password)
+    async with AsyncClient(url_of(server), sign_in) as api:
+        accepted = await api.create_document(("water.md", TEXT))
+        heard = await anext(aiter(Live(url_of(server), sign_in)))
+    assert heard.job_id == accepted.job.id
 
 
 async def test_a_socket_that_is_cut_comes_back_and_misses_nothing(server: LiveServer, me: NewIdentity) -> None:

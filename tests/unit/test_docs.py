@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from arqueduct import lifecycle, metrics
+from arqueduct import error_page, lifecycle, metrics
 from arqueduct.errors import ArqueductError, IllegalTransition
 from arqueduct.lifecycle import Action, JobState
+from arqueduct.permissions import ROLES, Permission, Role
 from arqueduct.pipeline import registry
 from arqueduct.settings import Settings
 from arqueduct_backend.live import closing
@@ -80,10 +81,19 @@ def test_snippets_that_say_so_run(place: str, code: str, tmp_path: Path, monkeyp
     exec(compile(code, place, "exec"), {"__name__": "__main__"})
 
 
-def test_the_api_page_lists_every_code_with_its_status() -> None:
-    listed = {code: status for code, status, *_ in rows("api.md", "code")}
+def test_the_page_of_errors_is_the_one_of_the_code() -> None:
+    """`make docs` writes it."""
+    assert (DOCS / "errors.md").read_text() == error_page.page()
+    listed = {code: status for code, status, *_ in rows("errors.md", "code")}
     assert listed.pop("worker_died") == "–"
     assert listed == {kind.code: str(kind.status) for kind in _tree(ArqueductError) if _is_ours(kind)}
+
+
+def test_the_access_page_has_the_table_of_permissions() -> None:
+    listed = {name: dict(zip(Role, cells, strict=False)) for name, *cells in rows("access.md", "permission")}
+    assert listed == {
+        str(permission): {role: "✓" if permission in ROLES[role] else "" for role in Role} for permission in Permission
+    }
 
 
 def test_the_lifecycle_page_has_the_table_of_the_code() -> None:

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends
+from pydantic import BaseModel
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from arqueduct.database import Transaction
 from arqueduct.identity import Identity
 from arqueduct.permissions import Permission, check
 from arqueduct.repositories import audit
 from arqueduct.repositories.audit import Actor
+from arqueduct_backend import idempotency
 from arqueduct_backend.dependencies import Caller
 from arqueduct_backend.problems import NOTED, request_id_of
 
@@ -49,9 +52,20 @@ class Acting:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes down what is done in this transaction: it is done and told, or neither. Ids, never contents."""
+        """Writes down what is done in this transaction: it is done and told, or neither. Ids, never contents.
+
+        Raises `IdempotencyInFlight` if the same request, sent again, is being carried out in place of this one.
+        """
+        await idempotency.mark(self._scope, transaction)
         await audit.add(transaction.driver, self._actor, "done", before=before, after=after)
         self._scope[NOTED] = True
+
+    async def keep(self, transaction: Transaction, answer: BaseModel, response: Response) -> None:
+        """The answer, as it will go out with the status and headers of `response`, for the same request sent again.
+
+        A handler that does not say it beforehand has it kept a moment after the commit.
+        """
+        await idempotency.keep(self._scope, transaction, answer, response)
 
 
 def _acting(connection: HTTPConnection, caller: Caller) -> Acting:

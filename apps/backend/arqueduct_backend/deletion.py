@@ -9,6 +9,7 @@ from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import documents, steering
 from arqueduct_backend.access import Acting
+from arqueduct_backend.revision import locked
 from arqueduct_backend.state import State
 
 __all__ = ["delete"]
@@ -19,11 +20,13 @@ LOCK_SECONDS = 1
 """How long a request waits for somebody who is just storing; after that the sweeper does the rest."""
 
 
-async def delete(services: State, acting: Acting, document_id: UUID) -> None:
-    """Raises `NotFound`, and `DependencyUnavailable` as long as nothing was changed."""
+async def delete(services: State, acting: Acting, document_id: UUID, if_match: str | None = None) -> None:
+    """Raises `NotFound`, `PreconditionFailed`, and `DependencyUnavailable` as long as nothing was changed."""
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
         # Documents before jobs, as everywhere: a completing attempt holds its document while it still reports.
+        if if_match is not None:
+            await locked(transaction, document_id, if_match)
         if not await documents.mark_deleted(transaction, document_id):
             raise NotFound
         cancelled = await steering.cancel_of_document(transaction.driver, document_id)

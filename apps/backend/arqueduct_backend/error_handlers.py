@@ -21,6 +21,7 @@ from arqueduct.errors import (
     RequestError,
     RequestTooLarge,
 )
+from arqueduct_backend.idempotency import Replay, replayed
 from arqueduct_backend.problems import BODY_LIMIT, problem_of
 
 __all__ = ["install", "internal_error"]
@@ -47,6 +48,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ClientDisconnect, _client_disconnect)
+    app.add_exception_handler(Replay, replayed)
 
 
 def internal_error(request: Request) -> Response:
@@ -64,16 +66,26 @@ async def _arqueduct_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for nothing else
     found = error.errors()
+    if any(item["loc"][0] == "path" for item in found) and (known := _methods_meant(request)):
+        return problem_of(request, MethodNotAllowed(), headers={"Allow": ", ".join(known)})
     if any(item["type"] == "json_invalid" for item in found):
         position, reason = found[0]["loc"][-1], found[0]["ctx"]["error"]
         return problem_of(request, InvalidJSON(f"The body is not valid JSON: {reason} at character {position}."))
     return problem_of(request, InvalidRequest(), errors=_fields(found))
 
 
+def _methods_meant(request: Request) -> list[str]:
+    """Of an address like `/jobs/cancel`, taken for that of a job by a method that it does not know."""
+    known: list[str] = request.app.state.routes.methods_at(request.scope["path"])
+    return [] if request.method in known else known
+
+
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
-    kind = OF_FRAMEWORK.get(error.status_code, RequestError)
     headers = dict(error.headers or {})
+    if isinstance(error.__cause__, ArqueductError):  # see `middleware.BodyLimit`
+        return problem_of(request, error.__cause__, headers=headers)
+    kind = OF_FRAMEWORK.get(error.status_code, RequestError)
     if kind is MethodNotAllowed:
         headers["Allow"] = ", ".join(request.app.state.routes.methods_at(request.scope["path"]))
     limit = {"limit": request.scope.get(BODY_LIMIT)} if kind is RequestTooLarge else {}

@@ -1,6 +1,7 @@
 """Taking a document in: its bytes to the storage, its rows in one transaction, then the wake-up."""
 
 import structlog
+from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
 from arqueduct import metrics, models
@@ -27,9 +28,12 @@ KIND = "document.ingest"
 
 
 async def take_in(
-    services: State, acting: Acting, upload: Upload, format: Format, priority: Priority = Priority.NORMAL
+    services: State, acting: Acting, upload: Upload, format: Format, priority: Priority, response: Response
 ) -> Accepted:
-    """The new document with its queued job. Raises `DependencyUnavailable`; then nothing of it stays."""
+    """The new document with its queued job; `response` gets its headers.
+
+    Raises `DependencyUnavailable`, and `IdempotencyInFlight` if the same upload came again; then nothing of it stays.
+    """
     caller = acting.identity
     blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
     try:
@@ -44,7 +48,13 @@ async def take_in(
             created = await jobs.note_created(transaction.driver, [job.id])
             await transaction.session.refresh(document)
             await transaction.session.refresh(job)
-            workforce = await workforce_of(transaction, services)
+            accepted = Accepted(
+                document=Document.of(Listed(document=document, job=job)),
+                job=Job.of(job, await workforce_of(transaction, services)),
+            )
+            response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+            response.headers["Retry-After"] = "1"
+            await acting.keep(transaction, accepted, response)
     except BaseException:
         await _discard(services, blob)
         raise
@@ -54,7 +64,7 @@ async def take_in(
     bind_contextvars(document=str(document.id), job=str(job.id))
     metrics.uploads.inc(upload.size)
     log.info("document accepted", format=format, size=upload.size)
-    return Accepted(document=Document.of(Listed(document=document, job=job)), job=Job.of(job, workforce))
+    return accepted
 
 
 def _rows(

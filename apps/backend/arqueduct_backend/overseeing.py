@@ -1,5 +1,6 @@
 """What is said and answered by who looks after jobs: which are meant, what became of them, how the queue stands."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -9,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -31,6 +33,16 @@ MOST_NAMED = 1000
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 
 
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
+
+
+def _spelt_out(given: object) -> object:
+    """A bare number would be taken for seconds since 1970, or for milliseconds, whichever seems likelier."""
+    if not isinstance(given, datetime) and not (isinstance(given, str) and RFC3339.match(given)):
+        raise PydanticCustomError("not_a_moment", "A moment is written as RFC 3339 has it: 2026-11-22T14:30:00Z.")
+    return given
+
+
 def _in_utc(given: datetime) -> datetime:
     try:
         return given.astimezone(UTC)
@@ -38,7 +50,7 @@ def _in_utc(given: datetime) -> datetime:
         raise PydanticCustomError("out_of_range", "The moment lies outside of the calendar.") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out), AfterValidator(_in_utc)]
 
 
 class JobSelection(BaseModel):

@@ -1,5 +1,6 @@
 """Problem details (RFC 9457): the one shape of every answer that is not what was asked for."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -9,19 +10,28 @@ from pydantic import Field
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from arqueduct.errors import ArqueductError, NotAuthenticated, RangeNotSatisfiable, TransientError
+from arqueduct.errors import (
+    ArqueductError,
+    IdempotencyInFlight,
+    NotAuthenticated,
+    RangeNotSatisfiable,
+    TooManyConnections,
+    TransientError,
+)
 from arqueduct.lifecycle import JobState
 from arqueduct_backend.schemas import Answer
 
 __all__ = [
     "BODY_LIMIT",
     "CALLER",
+    "HEADERS",
     "MEDIA_TYPE",
     "NOTED",
     "PROBLEM",
     "REQUEST_ID",
     "Problem",
     "answers",
+    "merged",
     "problem_of",
     "request_id_of",
 ]
@@ -34,7 +44,9 @@ CALLER = "arqueduct.caller"
 PROBLEM = "arqueduct.problem"
 """The code of the problem that was answered."""
 NOTED = "arqueduct.noted"
-"""The audit log has this request already. All of these are left in the ASGI scope."""
+"""The audit log has this request already."""
+HEADERS = "arqueduct.headers"
+"""What else is to be said on the answer, whatever it is. All of these are left in the ASGI scope."""
 
 RETRY_AFTER = timedelta(seconds=5)
 """The sweeper's rhythm: what was away is usually back and caught up after this."""
@@ -129,13 +141,31 @@ def answers(*errors: type[ArqueductError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def merged(*declared: Mapping[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """What all of them declare: of the same status, both descriptions and both sets of examples."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status, answer in (item for part in declared for item in part.items()):
+        known = found.get(status)
+        if known is None or MEDIA_TYPE not in known.get("content", {}) or MEDIA_TYPE not in answer.get("content", {}):
+            found[status] = {**(known or {}), **answer}
+            continue
+        examples = known["content"][MEDIA_TYPE]["examples"] | answer["content"][MEDIA_TYPE]["examples"]
+        found[status] = {
+            "description": " ".join(example["value"]["title"] + "." for example in examples.values()),
+            "content": {MEDIA_TYPE: {**known["content"][MEDIA_TYPE], "examples": examples}},
+        }
+    return found
+
+
 def _headers_of(error: ArqueductError) -> dict[str, str]:
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{error.details['size']}"}
-    if isinstance(error, TransientError):
-        return {"Retry-After": str(max(1, round((error.retry_after or RETRY_AFTER).total_seconds())))}
+    if isinstance(error, TooManyConnections):
+        return {"Retry-After": str(math.ceil(RETRY_AFTER.total_seconds()))}
+    if isinstance(error, TransientError | IdempotencyInFlight):
+        return {"Retry-After": str(max(1, math.ceil((error.retry_after or RETRY_AFTER).total_seconds())))}
     return {}
 
 

@@ -239,7 +239,7 @@ class SearchRequest(BaseModel):
         use_attribute_docstrings=True,
         json_schema_extra={"examples": [{"query": "How long are backups kept?", "mode": "hybrid", "limit": 5}]},
     )
-    query: str
+    query: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 2000, "pattern": r"[^\s\u0000]"})]
     """Between 1 and 2,000 characters, white space at both ends not counted."""
     mode: Mode = Mode.HYBRID
     limit: Annotated[int, Field(ge=1, le=100)] = 10

@@ -52,6 +52,13 @@ const HEARTBEAT_MS = 20_000;
 /** Jobs whose last `seq` is remembered. */
 const MOST_KNOWN = 10_000;
 
+interface Message {
+  type: string;
+  heartbeat_seconds?: number;
+  connection_id?: string;
+  jobs?: JobMessage[];
+}
+
 /**
  * Jobs as they happen, over a socket that comes back by itself.
  *
@@ -66,6 +73,8 @@ export class Live {
   private tries = 0;
   private silenceMs = HEARTBEAT_MS * SILENCE;
   private isClosed = false;
+  /** The server's name for the last connection: it frees what that one still holds. */
+  private connection: string | undefined;
   reconnects = 0;
 
   constructor(private readonly options: LiveOptions) {}
@@ -103,7 +112,8 @@ export class Live {
       return;
     }
     const base = this.options.url.replace(/^http/, "ws").replace(/\/+$/, "");
-    const address = `${base}/api/v1/ws?ticket=${encodeURIComponent(ticket)}`;
+    const resume = this.connection ? `&resume=${encodeURIComponent(this.connection)}` : "";
+    const address = `${base}/api/v1/ws?ticket=${encodeURIComponent(ticket)}${resume}`;
     const socket = this.options.socket?.(address) ?? (new WebSocket(address) as SocketLike);
     this.socket = socket;
     socket.onmessage = (event: { data: unknown }) => this.hear(String(event.data));
@@ -149,9 +159,10 @@ export class Live {
     if (text === "pong") {
       return;
     }
-    const message = JSON.parse(text) as { type: string; heartbeat_seconds?: number; jobs?: JobMessage[] };
-    if (message.type === "hello" && message.heartbeat_seconds) {
-      this.silenceMs = message.heartbeat_seconds * 1000 * SILENCE;
+    const message = JSON.parse(text) as Message;
+    if (message.type === "hello") {
+      this.silenceMs = (message.heartbeat_seconds ?? HEARTBEAT_MS / 1000) * 1000 * SILENCE;
+      this.connection = message.connection_id;
     } else if (message.type === "snapshot") {
       this.tries = 0;
       (message.jobs ?? []).forEach((job) => this.tell(job));

@@ -14,5 +14,6 @@ from arqueduct.client.calls import APIError
 from arqueduct.client.live import Live
 from arqueduct.client.operations import AsyncOperations as AsyncClient
 from arqueduct.client.operations import Operations as Client
+from arqueduct.client.tokens import SignIn
 
-__all__ = ["APIError", "AsyncClient", "Client", "Live", "models"]
+__all__ = ["APIError", "AsyncClient", "Client", "Live", "SignIn", "models"]

@@ -24,6 +24,7 @@ __all__ = [
     "base_url",
     "new_idempotency_key",
     "pause_before_next",
+    "problem_of",
     "request_of",
 ]
 
@@ -126,7 +127,7 @@ def _request(
 def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
     """What the server said, as a value. Raises `APIError`."""
     if response.is_error:
-        raise APIError(response.status_code, _problem_of(response))
+        raise APIError(response.status_code, problem_of(response))
     found: Any
     if call.answers is type(None):
         found = None
@@ -170,7 +171,8 @@ def _text(value: object) -> str:
     return str(msgspec.to_builtins(value))
 
 
-def _problem_of(response: httpx.Response) -> dict[str, Any]:
+def problem_of(response: httpx.Response) -> dict[str, Any]:
+    """What the server complains of; a proxy before it may have answered in its own way."""
     try:
         found = msgspec.json.decode(response.content, type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError):

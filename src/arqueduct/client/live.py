@@ -12,14 +12,16 @@ import random
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
+import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from arqueduct.client.calls import APIError, base_url
+from arqueduct.client.operations import AsyncOperations
 from arqueduct.events import JobMessage
 
 __all__ = ["Live"]
@@ -42,6 +44,7 @@ FINAL_CODES = {4401: "not_authenticated", 4403: "forbidden"}
 class _Head(msgspec.Struct):
     type: str
     heartbeat_seconds: float = 20.0
+    connection_id: str | None = None
     jobs: list[JobMessage] = []
 
 
@@ -52,19 +55,22 @@ _job = msgspec.json.Decoder(JobMessage)
 class Live:
     """An endless iterator of job states. Raises `APIError` when the server says that this key may not listen."""
 
-    def __init__(self, url: str, api_key: str) -> None:
-        """`api_key` may also be an access token."""
-        parts = urlsplit(base_url(url))
+    def __init__(self, url: str, api_key: str | httpx.Auth) -> None:
+        """With a `SignIn` each connection is opened by a ticket of its own, and again when its token is over."""
+        self._server = base_url(url)
+        parts = urlsplit(self._server)
         self._url = urlunsplit(parts._replace(scheme={"https": "wss"}.get(parts.scheme, "ws"))) + "/api/v1/ws"
         self._api_key = api_key
         self._known: OrderedDict[UUID, int] = OrderedDict()
+        self._connection: str | None = None
+        """The server's name for the last connection: it frees what that one still holds."""
         self.reconnects = 0
 
     async def __aiter__(self) -> AsyncIterator[JobMessage]:
         tries = 0
         while True:
             try:
-                async with self._connect() as socket:
+                async with await self._connect() as socket:
                     async for job in self._listen(socket):
                         tries = 0
                         yield job
@@ -73,19 +79,28 @@ class Live:
                     raise APIError(error.response.status_code, _problem(error.response.body)) from error
             except ConnectionClosed as error:
                 code = error.rcvd.code if error.rcvd else 0
-                if code in FINAL_CODES:
+                if code in FINAL_CODES and isinstance(self._api_key, str):
                     status, reason = code - 4000, error.rcvd.reason if error.rcvd else ""
                     raise APIError(status, {"code": FINAL_CODES[code], "detail": reason}) from error
-            except (OSError, TimeoutError, WebSocketException):
+            except APIError as error:
+                if error.status in (401, 403):
+                    raise
+            except (OSError, TimeoutError, WebSocketException, httpx.TransportError):
                 pass
             await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)))  # noqa: S311  # spreads load
             tries += 1
             self.reconnects += 1
 
-    def _connect(self) -> connect:
+    async def _connect(self) -> connect:
+        query, headers = {"resume": self._connection} if self._connection else {}, {}
+        if isinstance(self._api_key, str):
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        else:
+            async with AsyncOperations(self._server, self._api_key) as api:
+                query["ticket"] = (await api.create_ticket()).ticket
         return connect(
-            self._url,
-            additional_headers={"Authorization": f"Bearer {self._api_key}"},
+            f"{self._url}?{urlencode(query)}",
+            additional_headers=headers,
             subprotocols=[PROTOCOL],  # type: ignore[list-item]  # a NewType of str that is not exported
             max_size=LARGEST_MESSAGE,
             open_timeout=OPEN_SECONDS,
@@ -102,6 +117,7 @@ class Live:
             head = _head.decode(text)
             if head.type == "hello":
                 silence = head.heartbeat_seconds * SILENCE
+                self._connection = head.connection_id
             found = [_job.decode(text)] if head.type.startswith("job_") else head.jobs
             for job in found:
                 if self._is_news(job):

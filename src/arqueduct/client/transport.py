@@ -19,12 +19,10 @@ TIMEOUT = httpx.Timeout(30, read=120)
 class Transport:
     """Waits by blocking the thread."""
 
-    def __init__(self, url: str, api_key: str | None = None, *, http: httpx.Client | None = None) -> None:
-        """`api_key` may also be an access token. `http` brings settings of one's own, such as proxies."""
+    def __init__(self, url: str, api_key: str | httpx.Auth | None = None, *, http: httpx.Client | None = None) -> None:
+        """`api_key` may also be an access token or a `SignIn`. `http` brings settings of one's own, such as proxies."""
         self._http = http or httpx.Client(timeout=TIMEOUT)
-        self._http.base_url = httpx.URL(base_url(url))
-        if api_key:
-            self._http.headers["Authorization"] = f"Bearer {api_key}"
+        prepare(self._http, url, api_key)
 
     def call(self, call: "Call[Result]") -> Result:
         """The answer; tries again where that is harmless. Raises `APIError` and `httpx.TransportError`."""
@@ -55,14 +53,12 @@ class Transport:
 class AsyncTransport:
     """Waits as coroutines do."""
 
-    def __init__(self, url: str, api_key: str | None = None, *, http: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self, url: str, api_key: str | httpx.Auth | None = None, *, http: httpx.AsyncClient | None = None
+    ) -> None:
         """As for `Transport`."""
-        self._url = base_url(url)
-        self._api_key = api_key
         self._http = http or httpx.AsyncClient(timeout=TIMEOUT)
-        self._http.base_url = httpx.URL(self._url)
-        if api_key:
-            self._http.headers["Authorization"] = f"Bearer {api_key}"
+        prepare(self._http, url, api_key)
 
     async def call(self, call: "Call[Result]") -> Result:
         """As for `Transport`."""
@@ -88,6 +84,15 @@ class AsyncTransport:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def prepare(http: httpx.Client | httpx.AsyncClient, url: str, api_key: str | httpx.Auth | None) -> None:
+    """Where to, and as whom."""
+    http.base_url = httpx.URL(base_url(url))
+    if isinstance(api_key, httpx.Auth):
+        http.auth = api_key
+    elif api_key:
+        http.headers["Authorization"] = f"Bearer {api_key}"
 
 
 def _end(call: "Call[Result]", outcome: httpx.Response | httpx.TransportError) -> Result:

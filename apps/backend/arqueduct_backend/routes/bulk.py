@@ -6,6 +6,7 @@ from arqueduct.errors import DependencyUnavailable, InvalidRequest, NotAuthentic
 from arqueduct.lifecycle import Action
 from arqueduct.permissions import Permission
 from arqueduct_backend.access import Acts, needs
+from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.dependencies import Services
 from arqueduct_backend.overseeing import JobSelection, Steered
 from arqueduct_backend.problems import answers
@@ -38,7 +39,7 @@ async def resume_jobs(selection: JobSelection, services: Services, acting: Acts)
     return await steer(services, acting, Action.RESUME, selection.filter())
 
 
-@router.post("/retry", dependencies=[needs(Permission.JOBS_WRITE)], response_model=Steered)
+@router.post("/retry", dependencies=[needs(Permission.JOBS_WRITE), budget(Budget.EXPENSIVE)], response_model=Steered)
 async def retry_jobs(selection: JobSelection, services: Services, acting: Acts) -> Steered:
     """Puts failed and cancelled jobs back into the queue, where their document is still there; 10,000 a request.
 

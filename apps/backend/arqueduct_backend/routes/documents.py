@@ -1,6 +1,7 @@
 """Documents: uploading, listing, reading, deleting."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -16,19 +17,26 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
     RangeNotSatisfiable,
+    SlowBody,
     UnsupportedFormat,
     UploadTooLarge,
 )
+from arqueduct.formats import Format
 from arqueduct.lifecycle import Priority
 from arqueduct.permissions import Permission
 from arqueduct.repositories import documents, lists
 from arqueduct_backend import content, cursors, schemas
 from arqueduct_backend.access import Acts, needs
+from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.deletion import delete
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
+from arqueduct_backend.document_patch import DocumentPatch
+from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, is_known, not_modified
+from arqueduct_backend.idempotency import claim_file, once
 from arqueduct_backend.intake import take_in
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
+from arqueduct_backend.revision import revise, tag_of
 from arqueduct_backend.uploads import received
 
 __all__ = ["router"]
@@ -39,6 +47,7 @@ router = APIRouter(
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
 
+BYTES = {str(kind): {"schema": {"type": "string", "format": "binary"}} for kind in Format}
 UPLOAD_BODY = {
     "requestBody": {
         "required": True,
@@ -47,7 +56,7 @@ UPLOAD_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {"file": {"type": "string", "format": "binary", "minLength": 1}},
                 }
             }
         },
@@ -57,10 +66,10 @@ UPLOAD_BODY = {
 
 @router.post(
     "",
-    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
+    dependencies=[needs(Permission.DOCUMENTS_WRITE), budget(Budget.UPLOADS), once(has_file=True)],
     status_code=202,
     response_model=schemas.Accepted,
-    responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile),
+    responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile, SlowBody),
     openapi_extra=UPLOAD_BODY,
 )
 async def create_document(
@@ -77,11 +86,9 @@ async def create_document(
     The answer comes as soon as the file is stored; follow the job at `Location` or over the WebSocket.
     """
     async with received(request, services.settings) as upload:
+        await claim_file(request, name=upload.name, sha256=upload.sha256)
         kind = await asyncio.to_thread(formats.detect, upload.path, upload.name)
-        accepted = await take_in(services, acting, upload, kind, Priority[priority.upper()])
-    response.headers["Location"] = f"/api/v1/jobs/{accepted.job.id}"
-    response.headers["Retry-After"] = "1"
-    return accepted
+        return await take_in(services, acting, upload, kind, Priority[priority.upper()], response)
 
 
 @router.get(
@@ -106,22 +113,41 @@ async def list_documents(
     "/{document_id}",
     dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_model=schemas.Document,
-    responses=answers(NotFound),
+    responses=NOT_MODIFIED,
 )
-async def get_document(document_id: UUID, transaction: TenantTransaction) -> schemas.Document:
+async def get_document(
+    document_id: UUID, transaction: TenantTransaction, response: Response, if_none_match: IfNoneMatch = None
+) -> Any:
     """One document; `status` is the state of its job."""
     found = await documents.find(transaction, document_id)
     if found is None:
         raise NotFound
+    tag = tag_of(found)
+    if is_known(tag, if_none_match):
+        return not_modified(tag)
+    response.headers["ETag"] = tag
     return schemas.Document.of(found)
 
 
-@router.delete(
-    "/{document_id}", dependencies=[needs(Permission.DOCUMENTS_WRITE)], status_code=204, responses=answers(NotFound)
-)
-async def delete_document(document_id: UUID, services: Services, acting: Acts) -> Response:
+@router.patch("/{document_id}", dependencies=[needs(Permission.DOCUMENTS_WRITE)], response_model=schemas.Document)
+async def update_document(
+    document_id: UUID,
+    changes: DocumentPatch,
+    transaction: TenantTransaction,
+    acting: Acts,
+    response: Response,
+    if_match: IfMatch = None,
+) -> schemas.Document:
+    """Changes name, title or metadata. What is read out of the document later does not undo it."""
+    changed = await revise(transaction, acting, document_id, changes, if_match)
+    response.headers["ETag"] = tag_of(changed)
+    return schemas.Document.of(changed)
+
+
+@router.delete("/{document_id}", dependencies=[needs(Permission.DOCUMENTS_WRITE)], status_code=204)
+async def delete_document(document_id: UUID, services: Services, acting: Acts, if_match: IfMatch = None) -> Response:
     """Cancels what is still being done, and removes the document with its passages, vectors, text and bytes."""
-    await delete(services, acting, document_id)
+    await delete(services, acting, document_id, if_match)
     return Response(status_code=204)
 
 
@@ -130,8 +156,8 @@ async def delete_document(document_id: UUID, services: Services, acting: Acts) -
     dependencies=[needs(Permission.DOCUMENTS_READ)],
     response_class=Response,
     responses={
-        200: {"description": "The bytes.", "content": {"application/octet-stream": {}}},
-        206: {"description": "The bytes of one range.", "content": {"application/octet-stream": {}}},
+        200: {"description": "The bytes.", "content": BYTES},
+        206: {"description": "The bytes of one range.", "content": BYTES},
         304: {"description": "`If-None-Match` names these bytes."},
         **answers(NotFound, RangeNotSatisfiable),
     },

@@ -159,12 +159,13 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         transaction.session.expire_all()  # the session does not know of statements of the driver
         answer = await _answer(transaction, services, job_id)
+        if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
+            response.status_code = 202
+            response.headers["Location"] = f"/api/v1/jobs/{job_id}"
+            response.headers["Retry-After"] = "1"
+        await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch(changed.rows)
     await services.dispatcher.tell(action, changed.asked)
-    if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
-        response.status_code = 202
-        response.headers["Location"] = f"/api/v1/jobs/{job_id}"
-        response.headers["Retry-After"] = "1"
     return answer
 
 

@@ -10,7 +10,9 @@ from arqueduct.permissions import Permission
 from arqueduct.search import Mode
 from arqueduct_backend import schemas
 from arqueduct_backend.access import needs
+from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.dependencies import Caller, Services
+from arqueduct_backend.idempotency import always
 from arqueduct_backend.problems import answers
 
 __all__ = ["router"]
@@ -22,7 +24,7 @@ router = APIRouter(prefix="/search", tags=["search"])
 
 @router.post(
     "",
-    dependencies=[needs(Permission.DOCUMENTS_READ)],
+    dependencies=[needs(Permission.DOCUMENTS_READ), budget(Budget.SEARCHES), always()],
     response_model=schemas.SearchAnswer,
     responses=answers(NotAuthenticated, InvalidRequest, InvalidQuery, ProviderLimited, DependencyUnavailable),
 )

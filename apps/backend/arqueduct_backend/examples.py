@@ -1,0 +1,61 @@
+"""What the description of the API says beside the code: what tags mean, and examples of what is sent."""
+
+from typing import Any
+
+__all__ = ["TAGS", "add_examples"]
+
+TAGS = {
+    "documents": "Files that were uploaded, their text and passages.",
+    "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
+    "search": "Passages that answer a question.",
+    "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",
+    "webhooks": "Receivers that are told what happens, and the log of what was told to them.",
+    "tenant": "The tenant itself.",
+    "members": "Who belongs to the tenant, and in which role; service accounts.",
+    "invitations": "How somebody becomes a member.",
+    "keys": "API keys, for programs.",
+    "auth": "Signing in, sessions and passwords, for people.",
+    "audit": "Who did what, or tried to.",
+    "probes": "For machines that look after the process.",
+}
+
+ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+PASSWORD = "four words nobody guesses"  # noqa: S105  # nobody has it
+EXAMPLES: dict[str, Any] = {
+    "after": "2026-11-01T00:00:00Z",
+    "before": "2026-12-01T00:00:00Z",
+    "kind": "document.ingest",
+    "limit": 50,
+    "priority": "interactive",
+    "sort": "-created_at",
+    "state": "failed",
+}
+"""Of parameters that bring none of their own. A cursor has none: it is opaque."""
+
+BODIES: dict[str, dict[str, Any]] = {
+    "accept_invitation": {"token": "from-the-invitation", "name": "Ada", "password": PASSWORD},
+    "change_password": {"old_password": "what it was", "new_password": PASSWORD},
+    "change_tenant": {"name": "Example Ltd"},
+    "create_key": {"name": "nightly import", "scopes": ["documents:write"], "expires_at": "2027-12-01T00:00:00Z"},
+    "create_service_account": {"name": "nightly import"},
+    "finish_oidc": {"code": "from-the-provider", "state": "from-the-start"},
+    "login": {"email": "ada@example.org", "password": PASSWORD},
+    "refresh": {"refresh_token": "from-the-sign-in"},
+    "reset_password": {"token": "from-an-administrator", "new_password": PASSWORD},
+}
+"""By operation; other bodies bring examples of their own."""
+
+
+def add_examples(operation: dict[str, Any]) -> None:
+    """To the body and to each parameter of an operation that has none."""
+    if body := BODIES.get(operation["operationId"]):
+        operation["requestBody"]["content"]["application/json"]["examples"] = {"usual": {"value": body}}
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        name = parameter["name"]
+        if "examples" in parameter or "examples" in schema:
+            continue
+        if schema.get("format") == "uuid" or any(option.get("format") == "uuid" for option in schema.get("anyOf", ())):
+            schema["examples"] = [ID]
+        elif name in EXAMPLES:
+            schema["examples"] = [EXAMPLES[name]]
