@@ -277,6 +277,11 @@ def _settings(site: Site) -> Settings:
         max_crashes=1000,
         max_failures=1000,
         log_format="json",
+        requests_per_minute=1_000_000,
+        uploads_per_minute=1_000_000,
+        searches_per_minute=1_000_000,
+        expensive_per_hour=1_000_000,
+        strangers_per_minute=1_000_000,
     )
 
 

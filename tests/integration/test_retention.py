@@ -270,16 +270,45 @@ async def test_pruning_touches_only_what_it_deletes(settings: Settings, me: NewI
     await many_jobs(owner, me, 500)
     await owner.execute("ANALYZE jobs, job_events, documents")  # as autovacuum does after so many rows
     async with owner.transaction():
+        before = await _read(owner)  # what was counted and not told yet, of the statements above
         assert await owner.fetchval("SELECT pruned FROM prune_events('7 days', 300, $1)", BEGINNING) == 300
         assert await owner.fetchval(
             "SELECT pruned_jobs FROM prune_jobs('30 days', 300, $1, $2)", BEGINNING, UUID(int=0)
         )
-        rows = await owner.fetch(
-            "SELECT relname, seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables "
-            "WHERE relname IN ('jobs', 'job_events', 'documents')"
+        after = await _read(owner)
+    assert {table: after[table]["seq_tup_read"] - before[table]["seq_tup_read"] for table in after} == {
+        "jobs": 0,
+        "job_events": 0,
+        "documents": 0,
+    }
+    assert max(after[table]["idx_tup_fetch"] - before[table]["idx_tup_fetch"] for table in after) < 5000
+
+
+async def _read(owner: Driver) -> dict[str, asyncpg.Record]:
+    """Rows that this transaction has read."""
+    rows = await owner.fetch(
+        "SELECT relname, seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables "
+        "WHERE relname IN ('jobs', 'job_events', 'documents')"
+    )
+    return {row["relname"]: row for row in rows}
+
+
+async def test_sessions_that_are_over_go_with_their_tokens(worker: TestWorker, me: NewIdentity, owner: Driver) -> None:
+    over, open_still = new_id(), new_id()
+    for session, left in ((over, timedelta(days=-1)), (open_still, timedelta(days=1))):
+        await owner.execute(
+            "INSERT INTO sessions (id, tenant_id, user_id, expires_at, method) "
+            "VALUES ($1, $2, $3, now() + $4::interval, 'password')",
+            *(session, me.tenant_id, me.user_id, left),
         )
-    assert {row["relname"]: row["seq_tup_read"] for row in rows} == {"jobs": 0, "job_events": 0, "documents": 0}
-    assert max(row["idx_tup_fetch"] for row in rows) < 5000
+        await owner.execute(
+            "INSERT INTO refresh_tokens (token_hash, session_id, tenant_id, expires_at) "
+            "VALUES ($1, $2, $3, now() + $4::interval)",
+            *(session.bytes, session, me.tenant_id, left),
+        )
+    await Housekeeping(worker.services).prune()
+    kept = await owner.fetch("SELECT s.id FROM sessions s JOIN refresh_tokens r ON r.session_id = s.id")
+    assert [row["id"] for row in kept] == [open_still]
 
 
 async def test_only_workers_may_prune_and_none_may_delete(
