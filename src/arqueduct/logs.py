@@ -1,23 +1,21 @@
 """One log line a transition, the same shape everywhere: an event and its ids. JSON, or colours on a terminal."""
 
 import logging
-import re
 import sys
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+from arqueduct import secrecy
 from arqueduct.settings import Settings
 
 __all__ = ["configure"]
 
-PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
-API_KEY = re.compile(r"\b(aq_[0-9A-Za-z_-]{4})[0-9A-Za-z_-]{8,}|\b(sk-)[0-9A-Za-z_-]{8,}")
-
 
 def configure(settings: Settings) -> None:
-    """Sets up structlog, and sends what libraries log through it."""
+    """Sets up structlog, and sends what libraries log through it. No secret of the settings is ever in a line."""
+    secrecy.remember(settings)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,12 +41,15 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     for chatty in ("arq", "httpx", "openai", "alembic", "uvicorn.access", "websockets", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # At `debug` it writes down the heads of handshakes, at `info` their addresses: both have what opens a socket.
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLogger().level))
+    logging.getLogger("uvicorn.error").addFilter(_is_no_handshake)
 
 
 def hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Passwords in URLs and API keys never reach a log, whoever put them into a message."""
-    return {name: _hidden(value) if isinstance(value, str) else value for name, value in event.items()}
+    return {name: secrecy.hidden(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-def _hidden(text: str) -> str:
-    return API_KEY.sub(r"\1\2…", PASSWORD_IN_URL.sub(r"\1:…@", text))
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    return '"WebSocket %s"' not in str(record.msg)

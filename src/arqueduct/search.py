@@ -22,8 +22,12 @@ CANDIDATES = 4
 EF_SEARCH = 100
 """Width of the HNSW search; recall@10 above 0.95 on unfiltered vectors of this size."""
 
-MOST_EXACT = 20_000
-"""Up to this many chunks are compared one by one, where documents are chosen or the index gave too few."""
+FEW = 5_000
+"""Vectors of a tenant, or chunks of the documents that are named, that are compared one by one at once: exact, and
+quicker (10 to 20 ms) than an index that must pass over everybody else's vectors (30 ms where they are 99 in 100)."""
+
+MOST_EXACT = 100_000
+"""Up to this many chunks are compared one by one where the index gave too few; half a second."""
 
 START, STOP = "\x02", "\x03"
 """Marks round found words, from Postgres to here: a text that has them itself gets an odd mark and nothing worse."""
@@ -103,14 +107,23 @@ _NEAREST = """
         WHERE e.model_id = {model_id} AND EXISTS (
             SELECT FROM chunks c JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
             WHERE c.tenant_id = e.tenant_id AND c.text_hash = e.text_hash
+                AND ($3::uuid[] IS NULL OR c.document_id = ANY ($3))
         )
         ORDER BY e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions})
         LIMIT $2
     ) nearest
     JOIN chunks c ON c.text_hash = nearest.text_hash
     JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
+    WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3)
     ORDER BY nearest.distance, c.id
     LIMIT $2
+"""
+
+_IS_SMALL = """
+    SELECT CASE WHEN $1::uuid[] IS NULL
+        THEN (SELECT count(*) FROM (SELECT FROM embeddings WHERE model_id = {model_id} LIMIT {few} + 1) e)
+        ELSE (SELECT coalesce(sum(chunks), 0) FROM documents WHERE id = ANY ($1) AND deleted_at IS NULL)
+    END <= {few}
 """
 
 _NEAREST_EXACTLY = """
@@ -141,15 +154,16 @@ async def _by_meaning(
     wanted: int,
     document_ids: Sequence[UUID] | None,
 ) -> list[UUID]:
-    names = {"model_id": int(model_id), "dimensions": int(dimensions), "most": MOST_EXACT}
+    names = {"model_id": int(model_id), "dimensions": int(dimensions), "most": MOST_EXACT, "few": FEW}
     chosen = None if document_ids is None else list(document_ids)
     rows: list[asyncpg.Record] = []
-    if chosen is None:
+    if not await transaction.driver.fetchval(_IS_SMALL.format(**names), chosen):
         # The index knows no tenants. Iterative scans go on until enough of this tenant's came by, but not for ever …
+        # In strict order they drop what they come by too late, which cost a tenth of the recall.
         await transaction.driver.execute(
-            f"SET LOCAL hnsw.iterative_scan = 'strict_order'; SET LOCAL hnsw.ef_search = {EF_SEARCH}"
+            f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {EF_SEARCH}"
         )
-        rows = await transaction.driver.fetch(_NEAREST.format(**names), vector, wanted)
+        rows = await transaction.driver.fetch(_NEAREST.format(**names), vector, wanted, chosen)
     if len(rows) < wanted:
         # … so a tenant that is small, or far from what is asked, is looked through one by one.
         rows = await transaction.driver.fetch(_NEAREST_EXACTLY.format(**names), vector, wanted, chosen)

@@ -1,0 +1,213 @@
+"""What a tenant can send that names what is another's: for every operation of the OpenAPI document."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ELSEWHERE", "NOTHING_TO_NAME", "OF_PATHS", "TRESPASSES", "Their", "Trespass", "id_fields"]
+
+NOT_FOUND = frozenset({404})
+DONE = frozenset({200, 201, 202, 204})
+
+
+@dataclass(frozen=True)
+class Their:
+    """Stands for the id of a row of this table that belongs to the other tenant; or for its user's address."""
+
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trespass:
+    """One request. The parameters of its path are filled in by `OF_PATHS`."""
+
+    body: Any = None
+    files: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    answers: frozenset[int] = NOT_FOUND
+    """404, or what is done to one's own alone."""
+    leaves: frozenset[str] = frozenset()
+    """Tables of theirs in which it leaves a trace, as it must."""
+
+
+OF_PATHS = {
+    "delivery_id": "webhook_deliveries",
+    "document_id": "documents",
+    "invitation_id": "invitations",
+    "job_id": "jobs",
+    "key_id": "api_keys",
+    "session_id": "sessions",
+    "user_id": "users",
+    "webhook_id": "webhook_endpoints",
+}
+"""The table that a parameter of a path names a row of."""
+
+ELSEWHERE = {"stream_events": "test_what_happens_in_one_tenant_is_not_heard_in_another"}
+"""Operations that do not end by themselves, and the test that has them."""
+
+NOTHING_TO_NAME = {
+    "get_livez",
+    "get_metrics",
+    "get_openapi",
+    "get_queue",
+    "get_tenant",
+    "get_version",
+    "get_me",
+    "list_documents",
+    "list_invitations",
+    "list_keys",
+    "list_members",
+    "list_sessions",
+    "list_webhooks",
+    "logout_everywhere",
+    "create_ticket",
+}
+"""Operations that take no id at all. They must not tell of another tenant by themselves."""
+
+_SECRET = "aq_0000000000000000000000000000000000000000000"
+_JOBS = (
+    Trespass(body={"ids": [Their("jobs")]}, answers=DONE),
+    Trespass(body={"document_ids": [Their("documents")]}, answers=DONE),
+    Trespass(body={"user_id": Their("users")}, answers=DONE),
+    Trespass(body={"all": True}, answers=DONE),
+)
+
+TRESPASSES: dict[str, tuple[Trespass, ...]] = {
+    **{
+        name: (Trespass(),)
+        for name in (
+            "cancel_job",
+            "delete_document",
+            "delete_webhook",
+            "end_session",
+            "get_document",
+            "get_document_content",
+            "get_document_text",
+            "get_job",
+            "get_webhook",
+            "get_webhook_delivery",
+            "list_chunks",
+            "list_job_attempts",
+            "list_job_events",
+            "list_webhook_deliveries",
+            "offer_password_reset",
+            "pause_job",
+            "ping_webhook",
+            "redeliver_webhook",
+            "remove_member",
+            "resume_job",
+            "retry_job",
+            "revoke_invitation",
+            "revoke_key",
+            "rotate_webhook_secret",
+        )
+    },
+    **{name: (Trespass(answers=DONE),) for name in NOTHING_TO_NAME},
+    **dict.fromkeys(("cancel_jobs", "pause_jobs", "resume_jobs", "retry_jobs"), _JOBS),
+    "accept_invitation": (
+        Trespass(body={"token": _SECRET, "name": "Ms Thief", "password": "a long sentence for a thief"}),
+    ),
+    "change_key": (Trespass(body={"name": "stolen"}),),
+    "change_member": (Trespass(body={"role": "viewer"}),),
+    "change_password": (
+        Trespass(
+            body={"old_password": "wrong", "new_password": "a long sentence for a thief"}, answers=frozenset({403})
+        ),
+    ),
+    "change_tenant": (Trespass(body={"name": "mine"}, answers=DONE),),
+    "create_document": (
+        Trespass(files={"file": ("mine.md", b"# The kestrel\n\nA kestrel hovers over the wall.\n")}, answers=DONE),
+    ),
+    "create_invitation": (
+        Trespass(body={"email": "guest@example.org", "role": "viewer"}, answers=DONE),
+        Trespass(body={"email": Their("users.email"), "role": "viewer"}, answers=DONE),
+    ),
+    "create_key": (
+        Trespass(body={"name": "mine", "user_id": Their("users")}),
+        Trespass(body={"name": "mine"}, answers=DONE),
+    ),
+    "create_service_account": (Trespass(body={"name": "mine"}, answers=DONE),),
+    "change_webhook": (Trespass(body={"url": "http://127.0.0.1:65500/stolen"}),),
+    "create_webhook": (Trespass(body={"url": "http://127.0.0.1:65500/mine", "events": ["*"]}, answers=DONE),),
+    "export_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
+    "finish_oidc": (
+        Trespass(
+            body={"code": "code", "state": "state", "tenant_id": Their("tenants")}, answers=frozenset({401, 404, 422})
+        ),
+    ),
+    "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
+    "list_jobs": (Trespass(answers=DONE), Trespass(query={"document_id": Their("documents")}, answers=DONE)),
+    "login": (
+        Trespass(
+            body={"email": Their("my.email"), "password": Their("my.password"), "tenant_id": Their("tenants")},
+            answers=frozenset({401, 404}),
+        ),
+        Trespass(  # their administrators must see that somebody tries
+            body={"email": Their("users.email"), "password": Their("my.password")},
+            answers=frozenset({401}),
+            leaves=frozenset({"audit_log"}),
+        ),
+    ),
+    "logout": (Trespass(answers=frozenset({409})),),
+    "refresh": (Trespass(body={"refresh_token": _SECRET}, answers=frozenset({401})),),
+    "get_readyz": (Trespass(answers=frozenset({200, 503})),),
+    "reset_password": (
+        Trespass(body={"token": _SECRET, "new_password": "a long sentence for a thief"}, answers=frozenset({401})),
+    ),
+    "search_passages": (
+        Trespass(body={"query": "kestrel hovers over the wall"}, answers=DONE),
+        Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
+    ),
+    "start_oidc": (Trespass(answers=frozenset({200, 404})),),
+    "update_document": (Trespass(body={"name": "stolen.md"}),),
+}
+
+
+def id_fields(document: Mapping[str, Any], operation: Mapping[str, Any]) -> set[str]:
+    """Names of parameters outside of the path, and of fields of the body, that take ids."""
+    found = {
+        parameter["name"]
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] != "path"
+        and (_is_id(parameter["name"]) or "uuid" in _formats(document, parameter["schema"]))
+    }
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for name, schema in _fields(document, content["schema"]):
+            if _is_id(name) or "uuid" in _formats(document, schema):
+                found.add(name)
+    return found
+
+
+def named_in(value: Any) -> set[str]:
+    """Fields of a body or a query that a trespass puts something of the other tenant into."""
+    if not isinstance(value, Mapping):
+        return set()
+    return {name for name, given in value.items() if "Their(" in repr(given)}
+
+
+def _is_id(name: str) -> bool:
+    return name.lower().replace("-", "_").endswith(("_id", "_ids")) or name == "ids"
+
+
+def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    schema = _resolved(document, schema)
+    for name, of_it in schema.get("properties", {}).items():
+        yield name, of_it
+        yield from _fields(document, of_it)
+    for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+        yield from _fields(document, part)
+    if isinstance(schema.get("items"), Mapping):
+        yield from _fields(document, schema["items"])
+
+
+def _formats(document: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
+    schema = _resolved(document, schema)
+    parts = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())]
+    if isinstance(schema.get("items"), Mapping):
+        parts.append(schema["items"])
+    return {schema.get("format", "")} | {name for part in parts for name in _formats(document, part)}
+
+
+def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = schema.get("$ref")
+    return document["components"]["schemas"][reference.rpartition("/")[2]] if reference else schema
