@@ -82,17 +82,20 @@ async def test_jobs_share_requests_and_never_exceed_their_number(server: OpenAIS
 
 
 @pytest.mark.parametrize(
-    ("header", "least", "most"),
+    ("asked", "least", "most"),
     [
         ("7", 7, 7),
         ("0.5", 0.5, 0.5),
-        (format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True), 1200, 1800),
+        (timedelta(minutes=30), 1200, 1800),
         ("999999999", 3600, 3600),
         ("-3", 0, 0),
     ],
     ids=["seconds", "half a second", "a date", "far too long", "in the past"],
 )
-async def test_slow_down(server: OpenAIServer, embedder: Embedder, header: str, least: float, most: float) -> None:
+async def test_slow_down(
+    server: OpenAIServer, embedder: Embedder, asked: str | timedelta, least: float, most: float
+) -> None:
+    header = asked if isinstance(asked, str) else format_datetime(datetime.now(UTC) + asked, usegmt=True)
     server.answer_next(429, retry_after=header)
     with pytest.raises(ProviderLimited, match="scripted 429") as caught:
         await embedder.embed(["x"])
