@@ -110,6 +110,16 @@ async def test_a_strangers_page_is_refused_before_the_handshake_ends(settings: S
                 assert await snapshot(client) == []
 
 
+async def test_who_revokes_a_key_closes_its_socket_at_once(server: LiveServer, me: NewIdentity) -> None:
+    """Without waiting for the look that is taken every minute."""
+    async with server.http() as http, server.socket(me) as client:
+        await snapshot(client)
+        headers = {"X-API-Key": me.api_key}
+        (key,) = (await http.get("/keys", headers=headers)).json()["items"]
+        assert (await http.delete(f"/keys/{key['id']}", headers=headers)).status_code == 204
+        assert await closed(client) == 4401
+
+
 async def test_a_revoked_key_closes_its_socket(settings: Settings, me: NewIdentity) -> None:
     async with serving(settings, Limits(recheck=0.05)) as server, server.socket(me) as client:
         await snapshot(client)

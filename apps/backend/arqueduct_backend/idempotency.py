@@ -218,6 +218,8 @@ async def _settle(scope: Scope, held: _Held, answer: list[Message]) -> None:
                 await kept_answers.finish(transaction.driver, held.claim)
     except ArqueductError as error:
         log.warning("answer not kept", error=error.message)
+    except Exception:
+        log.exception("answer not kept")
 
 
 def _kept_of(answer: list[Message]) -> KeptAnswer | None:

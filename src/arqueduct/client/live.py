@@ -64,15 +64,15 @@ class Live:
         self._known: OrderedDict[UUID, int] = OrderedDict()
         self._connection: str | None = None
         """The server's name for the last connection: it frees what that one still holds."""
+        self._tries = 0
+        """Since the last connection that was let in."""
         self.reconnects = 0
 
     async def __aiter__(self) -> AsyncIterator[JobMessage]:
-        tries = 0
         while True:
             try:
                 async with await self._connect() as socket:
                     async for job in self._listen(socket):
-                        tries = 0
                         yield job
             except InvalidStatus as error:
                 if error.response.status_code in (401, 403):
@@ -87,8 +87,8 @@ class Live:
                     raise
             except (OSError, TimeoutError, WebSocketException, httpx.TransportError):
                 pass
-            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)))  # noqa: S311  # spreads load
-            tries += 1
+            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._tries)))  # noqa: S311  # spreads load
+            self._tries += 1
             self.reconnects += 1
 
     async def _connect(self) -> connect:
@@ -118,6 +118,7 @@ class Live:
             if head.type == "hello":
                 silence = head.heartbeat_seconds * SILENCE
                 self._connection = head.connection_id
+                self._tries = 0
             found = [_job.decode(text)] if head.type.startswith("job_") else head.jobs
             for job in found:
                 if self._is_news(job):
