@@ -10,7 +10,7 @@ __all__ = ["kinds", "page"]
 HEAD = """\
 # Codes of errors
 
-Written by `make docs` from `src/arqueduct/errors.py`; a test compares the two.
+Written by `make docs` from `src/arqueduct/errors/`; a test compares the two.
 
 An answer of 400 and above is a problem (RFC 9457); a failed job carries `error`, an `error` message of a socket too
 [has codes of its own](live-updates.md). All of them have a `code`. **Match on the code**: it stays what it is within

@@ -145,7 +145,7 @@ def _tree(root: type[ArqueductError]) -> Iterator[type[ArqueductError]]:
 
 
 def _is_ours(kind: type[ArqueductError]) -> bool:
-    return kind.__module__ == ArqueductError.__module__
+    return kind.__module__.startswith("arqueduct.errors.")
 
 
 def _words(cell: str) -> set[str]:

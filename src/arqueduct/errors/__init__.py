@@ -1,0 +1,182 @@
+"""Every error that Arqueduct raises on purpose.
+
+    ArqueductError
+    ├── RequestError      what a caller can mend: 4xx
+    │   └── InvalidRequest    422: a field is missing or wrong
+    ├── PermanentError    a job fails at once: trying again cannot help
+    ├── TransientError    a job is tried again later; may carry `retry_after`
+    ├── TimeIsUp          the job has used its time: it stops where nothing is lost, and goes on later
+    ├── LeaseLost         this attempt no longer owns its job; it must stop and write nothing
+    └── SetupError        the machine or its configuration: the message says what to do
+
+The docstring of a class is its default message. `code` is the stable name that clients match on; `status` is the
+answer of the API; `retryable` says whether the same thing can succeed later; `advice` tells the reader what to do.
+docs/errors.md lists them all.
+"""
+
+from arqueduct.errors.access import (
+    AccessTokenExpired,
+    AlreadyMember,
+    Forbidden,
+    InvitationNeeded,
+    InvitationNotOpen,
+    LastOwner,
+    NoSession,
+    NotAuthenticated,
+    NotThisMember,
+    OriginNotAllowed,
+    RefreshTokenReused,
+    ResetUnknown,
+    SessionOver,
+    SignInRefused,
+    WeakPassword,
+    WrongCredentials,
+    WrongPassword,
+)
+from arqueduct.errors.base import (
+    ArqueductError,
+    InvalidRequest,
+    LeaseLost,
+    PermanentError,
+    RequestError,
+    SetupError,
+    TimeIsUp,
+    TransientError,
+)
+from arqueduct.errors.documents import (
+    ContentMismatch,
+    DocumentCorrupt,
+    DocumentDeleted,
+    DocumentEncrypted,
+    DocumentHasNoText,
+    DocumentNotReady,
+    DocumentTimeout,
+    DocumentTooComplex,
+    DocumentTooLong,
+    EmptyUpload,
+    MissingFile,
+    ParserCrashed,
+    ParserKilled,
+    RangeNotSatisfiable,
+    UnsupportedFormat,
+    UploadTooLarge,
+)
+from arqueduct.errors.jobs import (
+    DependencyUnavailable,
+    EmbeddingRejected,
+    EmbeddingsMissing,
+    IllegalTransition,
+    JobTimeout,
+    PipelineUnknown,
+    ProviderLimited,
+)
+from arqueduct.errors.requests import (
+    AnswerNotKept,
+    ComplexJSON,
+    HeadersTooLarge,
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidJSON,
+    InvalidQuery,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionFailed,
+    RateLimited,
+    RequestTooLarge,
+    SlowBody,
+    TooManyConnections,
+)
+from arqueduct.errors.webhooks import (
+    TooManyWebhooks,
+    WebhookAddressRefused,
+    WebhookDisabled,
+    WebhookFailed,
+    WebhookGone,
+    WebhookResting,
+)
+
+__all__ = [
+    "AccessTokenExpired",
+    "AlreadyMember",
+    "AnswerNotKept",
+    "ArqueductError",
+    "ComplexJSON",
+    "ContentMismatch",
+    "DependencyUnavailable",
+    "DocumentCorrupt",
+    "DocumentDeleted",
+    "DocumentEncrypted",
+    "DocumentHasNoText",
+    "DocumentNotReady",
+    "DocumentTimeout",
+    "DocumentTooComplex",
+    "DocumentTooLong",
+    "EmbeddingRejected",
+    "EmbeddingsMissing",
+    "EmptyUpload",
+    "Forbidden",
+    "HeadersTooLarge",
+    "IdempotencyInFlight",
+    "IdempotencyKeyReused",
+    "IllegalTransition",
+    "InvalidCursor",
+    "InvalidJSON",
+    "InvalidQuery",
+    "InvalidRequest",
+    "InvitationNeeded",
+    "InvitationNotOpen",
+    "JobTimeout",
+    "LastOwner",
+    "LeaseLost",
+    "MethodNotAllowed",
+    "MissingFile",
+    "NoSession",
+    "NotAuthenticated",
+    "NotFound",
+    "NotThisMember",
+    "OriginNotAllowed",
+    "ParserCrashed",
+    "ParserKilled",
+    "PermanentError",
+    "PipelineUnknown",
+    "PreconditionFailed",
+    "ProviderLimited",
+    "RangeNotSatisfiable",
+    "RateLimited",
+    "RefreshTokenReused",
+    "RequestError",
+    "RequestTooLarge",
+    "ResetUnknown",
+    "SessionOver",
+    "SetupError",
+    "SignInRefused",
+    "SlowBody",
+    "TimeIsUp",
+    "TooManyConnections",
+    "TooManyWebhooks",
+    "TransientError",
+    "UnsupportedFormat",
+    "UploadTooLarge",
+    "WeakPassword",
+    "WebhookAddressRefused",
+    "WebhookDisabled",
+    "WebhookFailed",
+    "WebhookGone",
+    "WebhookResting",
+    "WrongCredentials",
+    "WrongPassword",
+    "by_code",
+]
+
+
+def by_code(code: str) -> type[ArqueductError]:
+    """The class whose `code` this is; `ArqueductError` for a code from elsewhere (a plugin, a newer version)."""
+    return _tree(ArqueductError).get(code, ArqueductError)
+
+
+def _tree(root: type[ArqueductError]) -> dict[str, type[ArqueductError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found

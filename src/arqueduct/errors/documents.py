@@ -1,0 +1,123 @@
+"""What is wrong with a document: when it is sent, read or asked for."""
+
+from arqueduct.errors.base import InvalidRequest, PermanentError, RequestError, TransientError
+
+__all__ = [
+    "ContentMismatch",
+    "DocumentCorrupt",
+    "DocumentDeleted",
+    "DocumentEncrypted",
+    "DocumentHasNoText",
+    "DocumentNotReady",
+    "DocumentTimeout",
+    "DocumentTooComplex",
+    "DocumentTooLong",
+    "EmptyUpload",
+    "MissingFile",
+    "ParserCrashed",
+    "ParserKilled",
+    "RangeNotSatisfiable",
+    "UnsupportedFormat",
+    "UploadTooLarge",
+]
+
+
+class EmptyUpload(InvalidRequest):
+    """The file has no bytes."""
+
+    advice = "Check the file on your side and send it again."
+
+
+class MissingFile(InvalidRequest):
+    """The multipart body has no part named `file` with a file name."""
+
+    advice = "Send the document as multipart/form-data in a field named `file`."
+
+
+class UploadTooLarge(RequestError):
+    """The file is larger than this server accepts."""
+
+    status = 413
+    advice = "Split the file, or raise ARQUEDUCT_MAX_UPLOAD_BYTES."
+
+
+class UnsupportedFormat(RequestError):
+    """This kind of file cannot be read."""
+
+    status = 415
+    advice = "Send a PDF, DOCX, HTML, Markdown or plain-text file; the type is told by content, not by name."
+
+
+class RangeNotSatisfiable(RequestError):
+    """The file has no bytes in this range."""
+
+    status = 416
+    advice = "See the `Content-Range` header for the size of the file."
+
+
+class DocumentNotReady(RequestError):
+    """The document has no text yet: its job has not stored it."""
+
+    status = 409
+    advice = "Wait until the document's status is `completed`; if it failed, its `error` says why."
+
+
+class DocumentCorrupt(PermanentError):
+    """The file is damaged and cannot be read."""
+
+    advice = "Open it in its own program, save it anew, and upload that copy."
+
+
+class DocumentDeleted(PermanentError):
+    """The document was deleted."""
+
+    status = 404
+    advice = "Upload it again if it is still wanted."
+
+
+class DocumentEncrypted(PermanentError):
+    """The file is protected by a password."""
+
+    advice = "Remove the password and upload the file again."
+
+
+class DocumentTooComplex(PermanentError):
+    """Reading the file needs more memory than a parser may use."""
+
+    advice = "Split or simplify the file, or raise ARQUEDUCT_PARSER_MEMORY_BYTES."
+
+
+class DocumentTooLong(PermanentError):
+    """The file has more pages or text than one document may have."""
+
+    advice = "Split the file, or raise ARQUEDUCT_MAX_PAGES or ARQUEDUCT_MAX_TEXT_CHARS."
+
+
+class DocumentHasNoText(PermanentError):
+    """The file has no text; it may be a scan."""
+
+    advice = "Run text recognition (OCR) over it and upload the result."
+
+
+class DocumentTimeout(PermanentError):
+    """Reading the file took longer than a parser may take."""
+
+    advice = "Split or simplify the file, or raise ARQUEDUCT_PARSER_SECONDS."
+
+
+class ParserCrashed(PermanentError):
+    """The parser crashed on this file; nothing else was harmed."""
+
+    advice = "Open the file in its own program, save it anew, and upload that copy."
+
+
+class ParserKilled(TransientError):
+    """The parser process was killed from outside, perhaps for lack of memory."""
+
+    advice = "Give the worker's machine more memory if this comes again."
+
+
+class ContentMismatch(PermanentError):
+    """The stored bytes no longer have the checksum they were uploaded with."""
+
+    advice = "Check the storage for damage and upload the document again."
