@@ -15,6 +15,7 @@ import httpx
 
 from arqueduct.embedded import remove
 from tests.acceptance.processes import arqueduct, up
+from tests.attack.names import Names
 
 __all__ = ["PREFIX", "Person", "Target", "given", "own"]
 
@@ -63,6 +64,8 @@ class Target:
     """A few of each kind of attack."""
     data_dir: Path | None = None
     """Where it keeps its data, if that is on this machine and ours."""
+    names: Names | None = None
+    """What its resolver believes, if it is ours."""
     description: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,9 +133,13 @@ def own(*, is_short: bool) -> Iterator[Target]:
     """`arqueduct up` in a folder of its own, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="attack-") as folder:
         data_dir = Path(folder) / "data"
+        names = Names(Path(folder) / "names")
+        names.folder.mkdir()
         try:
-            with up(data_dir, environment=ENVIRONMENT | _model()) as started:
-                yield _of(started.credentials(), data_dir, is_short=is_short)
+            with up(data_dir, environment=ENVIRONMENT | names.environment | _model()) as started:
+                target = _of(started.credentials(), data_dir, is_short=is_short)
+                target.names = names
+                yield target
         finally:
             for server in ("postgres", "valkey"):
                 remove(data_dir / server)

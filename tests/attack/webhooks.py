@@ -1,13 +1,14 @@
-"""Making the service speak to addresses inside: named in many spellings, and by redirects of a receiver it may tell."""
+"""Making the service speak to addresses inside: by many spellings, by redirects, by names that change their mind."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
 
+from tests.attack.names import Names
 from tests.attack.tally import Tally
 from tests.attack.target import PREFIX, Target
 
@@ -41,11 +42,7 @@ class Ear:
         writer.close()
 
     async def has_heard(self, within: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while not self.heard:
-                    await asyncio.sleep(0.02)
-        return bool(self.heard)
+        return await _holds(lambda: bool(self.heard), within)
 
 
 async def ssrf(target: Target, tally: Tally) -> None:
@@ -63,7 +60,10 @@ async def ssrf(target: Target, tally: Tally) -> None:
             tally.not_tried("redirects: this service may tell no receiver of ours")
         else:
             await _redirect(client, tally, inside)
-    tally.not_tried("names that lead outside first, then inside: needs a name server; the tests of the guard have that")
+        if target.names is None:
+            tally.not_tried("names that lead inside later: this service asks a name server that is not ours")
+        else:
+            await _rebinding(client, tally, inside, target.names)
 
 
 async def _redirect(client: httpx.AsyncClient, tally: Tally, inside: Ear) -> None:
@@ -83,6 +83,37 @@ async def _redirect(client: httpx.AsyncClient, tally: Tally, inside: Ear) -> Non
             tally.check(not await inside.has_heard(QUIET_SECONDS), f"a redirect to {place} was followed")
             inside.heard.clear()
             await client.delete(f"{PATH}/{webhook}")
+
+
+async def _rebinding(client: httpx.AsyncClient, tally: Tally, inside: Ear, names: Names) -> None:
+    """A name that leads to a receiver that may be told when it is looked at, and inside when it is used."""
+    named = await client.post(PATH, json={"url": f"https://{names.add([ALLOWED, INSIDE])}/", "events": ["*"]})
+    tally.check(
+        named.json().get("code") == REFUSED, f"one of two addresses is inside: {named.status_code} {named.text}"
+    )
+    for rightly in range(1, 5):
+        name = names.add(*[[ALLOWED]] * rightly, [INSIDE])
+        made = await client.post(PATH, json={"url": f"https://{name}:{inside.port}/", "events": ["*"]})
+        if made.is_error:
+            tally.check(made.json().get("code") == REFUSED and names.asked(name) > rightly, made.text)
+            continue
+        webhook, asked = made.json()["webhook"]["id"], names.asked(name)
+        await client.post(f"{PATH}/{webhook}/ping")
+        was_tried = await _holds(lambda name=name, asked=asked: names.asked(name) > asked, WAIT_SECONDS)
+        tally.check(was_tried, f"{name} was never looked up to be told")
+        tally.check(
+            not await inside.has_heard(QUIET_SECONDS), f"a name was believed that led inside the {rightly}. time"
+        )
+        inside.heard.clear()
+        await client.delete(f"{PATH}/{webhook}")
+
+
+async def _holds(condition: Callable[[], bool], within: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            while not condition():
+                await asyncio.sleep(0.02)
+    return condition()
 
 
 @asynccontextmanager
