@@ -6,8 +6,8 @@ to the transaction, so a pooler in transaction mode may stand between.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, cast
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from arqueduct.errors import DependencyUnavailable
+from arqueduct.held import holding
 
 __all__ = ["IDLE_SECONDS", "Database", "Driver", "Role", "Transaction", "owner_engine"]
 
@@ -101,17 +102,11 @@ class Database:
         Without a tenant only what belongs to no tenant is seen (and, as a worker, jobs of all). Raises
         `DependencyUnavailable` if Postgres is away or goes away.
         """
-        try:
+        with _away(), holding():
             async with await self._begin(tenant_id) as session:
                 raw = await (await session.connection()).get_raw_connection()
                 yield Transaction(session=session, driver=cast("Driver", raw.driver_connection))
                 await session.commit()
-        except AWAY as error:
-            raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated or isinstance(_cause(error), AWAY):
-                raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
-            raise
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Driver]:
@@ -121,7 +116,7 @@ class Database:
         process, and there is one round trip in place of four. Raises `DependencyUnavailable` as `transaction` does;
         the connection that failed does not go back into the pool.
         """
-        try:
+        with _away(), holding():
             async with self._engine.connect() as connection:
                 raw = await connection.get_raw_connection()
                 try:
@@ -129,12 +124,6 @@ class Database:
                 except AWAY:
                     await connection.invalidate()
                     raise
-        except AWAY as error:
-            raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated or isinstance(_cause(error), AWAY):
-                raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
-            raise
 
     async def _begin(self, tenant_id: UUID | None) -> AsyncSession:
         """A session whose transaction has its role and tenant.
@@ -189,6 +178,19 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """A restart of Postgres closes all connections; the pool then opens new ones, and no request meets an old one."""
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    """Raises `DependencyUnavailable` for whatever says that Postgres does not answer."""
+    try:
+        yield
+    except AWAY as error:
+        raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(_cause(error), AWAY):
+            raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
+        raise
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

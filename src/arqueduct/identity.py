@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from pwdlib import PasswordHash
@@ -10,11 +11,12 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import insert
 
-from arqueduct.database import Transaction, owner_engine
+from arqueduct.database import Driver, Transaction, owner_engine
 from arqueduct.errors import NotAuthenticated, SetupError
 from arqueduct.ids import new_id
 from arqueduct.models import APIKey, Membership, Tenant, User
 from arqueduct.permissions import Permission, granted
+from arqueduct.repositories import audit
 
 __all__ = ["Identity", "NewIdentity", "authenticate", "create", "key_hash"]
 
@@ -80,8 +82,8 @@ async def authenticate(transaction: Transaction, key: str) -> Identity:
     )
 
 
-async def create(url: str, *, tenant: str, email: str) -> NewIdentity:
-    """Makes a tenant with an owner and an API key, as the owner of the tables.
+async def create(url: str, *, tenant: str, email: str, action: str | None = None) -> NewIdentity:
+    """Makes a tenant with an owner and an API key, as the owner of the tables; `action` is noted in its audit log.
 
     Raises `SetupError` if a user has this address already, or the tables are not there.
     """
@@ -96,6 +98,10 @@ async def create(url: str, *, tenant: str, email: str) -> NewIdentity:
     try:
         async with engine.begin() as connection:
             await _insert(connection, new, tenant)
+            if action is not None:
+                driver = cast("Driver", (await connection.get_raw_connection()).driver_connection)
+                made = {"tenant_id": str(new.tenant_id), "user_id": str(new.user_id)}
+                await audit.add(driver, audit.Actor(action=action, tenant_id=new.tenant_id), "done", after=made)
     except IntegrityError as error:
         raise SetupError(f"There is a user with the address {email} already: choose another.") from error
     except ProgrammingError as error:

@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from arqueduct import __version__, metrics
 from arqueduct.errors import HeadersTooLarge, RequestError, RequestTooLarge, SlowBody
+from arqueduct.held import counting
 from arqueduct.ids import new_id
 from arqueduct_backend import audit_trail, shape
 from arqueduct_backend.budgets import headers_of
@@ -87,6 +88,7 @@ class _Exchange:
         self._scope = scope
         self._send = send
         self._began = time.perf_counter()
+        self._held = counting()
         self._is_observed = False
         self._bytes = 0
         self.status: int | None = None
@@ -97,7 +99,7 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._scope[REQUEST_ID]
             headers["arqueduct-version"] = __version__
-            headers["server-timing"] = f"app;dur={self._seconds() * 1000:.1f}"
+            headers["server-timing"] = f"app;dur={self._seconds() * 1000:.1f}, db;dur={self._held.seconds * 1000:.1f}"
             headers.update(headers_of(self._scope, time.time()))
             for name, value in _headers_for(self._scope["path"]).items():
                 headers.setdefault(name, value)
@@ -122,6 +124,7 @@ class _Exchange:
             status=self.status,
             bytes=self._bytes,
             took=round(self._seconds(), 4),
+            took_db=round(self._held.seconds, 4),
         )
 
     def _observe(self) -> None:

@@ -58,7 +58,7 @@ async def ensure_identity(url: str, folder: DataFolder, api_url: str, say: Say) 
 
 async def _new(url: str, api_url: str) -> Credentials:
     """Where another folder's `up` has made the user in this database, that one gets one more key."""
-    new = await renew(url, email=EMAIL) or await identity.create(url, tenant=TENANT, email=EMAIL)
+    new = await renew(url, email=EMAIL) or await identity.create(url, tenant=TENANT, email=EMAIL, action="first start")
     return _credentials(new, api_url)
 
 

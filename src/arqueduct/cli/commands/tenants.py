@@ -1,7 +1,7 @@
 """`arqueduct tenants`: who owns documents."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from arqueduct.cli import people
 from arqueduct.cli.options import DataDir, Json
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.owner import owner_database
-
-if TYPE_CHECKING:  # half a second, which every other command would wait for
-    from arqueduct.identity import NewIdentity
 
 __all__ = ["tenants"]
 
@@ -31,11 +28,12 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a tenant with an owner and an API key. Key and password are shown here and never again."""
+    from arqueduct import identity
     from arqueduct.ids import new_id
 
     with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
         address = email or f"owner-{str(new_id())[-12:]}@localhost"
-        new = asyncio.run(_create(url, name, address))
+        new = asyncio.run(identity.create(url, tenant=name, email=address, action="cli tenants create"))
     shown = {
         "tenant_id": str(new.tenant_id),
         "user_id": str(new.user_id),
@@ -62,14 +60,3 @@ def list_tenants(limit: people.Most = 200, data_dir: DataDir = None, json: Json 
             people.table({"id": "Tenant", "name": "Name", "members": "Members", "created_at": "Since"}, found)
         else:
             out.print("There are no tenants.")
-
-
-async def _create(url: str, name: str, email: str) -> "NewIdentity":
-    from arqueduct import identity
-    from arqueduct.repositories.rules import as_owner
-
-    new = await identity.create(url, tenant=name, email=email)
-    async with as_owner(url) as driver:
-        told = {"tenant_id": str(new.tenant_id), "user_id": str(new.user_id)}
-        await people.note(driver, "tenants create", [new.tenant_id], after=told)
-    return new
