@@ -36,9 +36,9 @@ class Keys:
         """Channel of one user's job messages."""
         return f"{self.prefix}:live:{user_id}"
 
-    def sign_in(self, state: str) -> str:
-        """What belongs to a sign-in that a person now is away for, at the OpenID provider."""
-        return f"{self.prefix}:sign-in:{state}"
+    def sign_in(self, digest: str) -> str:
+        """What belongs to a sign-in that a person now is away for, at the OpenID provider, by its state's SHA-256."""
+        return f"{self.prefix}:sign-in:{digest}"
 
     def ticket(self, digest: str) -> str:
         """A single-use pass for a socket, by its SHA-256."""

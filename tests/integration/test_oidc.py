@@ -1,5 +1,6 @@
 """Signing in with an OpenID provider: a real one, and everything that must not get anybody in."""
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -85,10 +86,16 @@ async def invite(owner: Any, me: NewIdentity, email: str = "Ada@example.org", ro
     )
 
 
+BINDINGS: dict[str, str] = {}
+"""What pages keep while the browser is away, by `state`."""
+
+
 async def start(page: httpx.AsyncClient) -> str:
     answer = await page.get("/api/v1/auth/oidc/start")
     assert answer.status_code == 200, answer.text
-    return str(answer.json()["url"])
+    url = str(answer.json()["url"])
+    BINDINGS[parse_qs(urlsplit(url).query)["state"][0]] = answer.json()["binding"]
+    return url
 
 
 async def browse(url: str) -> dict[str, str]:
@@ -102,7 +109,9 @@ async def browse(url: str) -> dict[str, str]:
 
 
 async def finish(page: httpx.AsyncClient, brought: dict[str, str], **changed: Any) -> httpx.Response:
-    return await page.post("/api/v1/auth/oidc/finish", json={**brought, **changed})
+    return await page.post(
+        "/api/v1/auth/oidc/finish", json={"binding": BINDINGS[brought["state"]], **brought, **changed}
+    )
 
 
 async def sign_in(page: httpx.AsyncClient) -> httpx.Response:
@@ -133,7 +142,9 @@ async def test_who_was_invited_gets_an_account_and_comes_back_to_it(
 
 
 async def test_the_browser_carries_no_secret_of_the_sign_in(page: httpx.AsyncClient) -> None:
-    asked = parse_qs(urlsplit(await start(page)).query)
+    url = await start(page)
+    asked = parse_qs(urlsplit(url).query)
+    assert BINDINGS[asked["state"][0]] not in url
     assert asked["code_challenge_method"] == ["S256"]
     assert set(asked) == {
         *("client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_type"),
@@ -232,10 +243,20 @@ async def test_a_sign_in_is_kept_for_ten_minutes(
 ) -> None:
     brought = await browse(await start(page))
     services = services_of(oidc_app)
-    left = await services.redis.ttl(services.keys.sign_in(brought["state"]))
-    assert 590 <= left <= 600
-    await services.redis.delete(services.keys.sign_in(brought["state"]))
+    kept = services.keys.sign_in(hashlib.sha256(brought["state"].encode()).hexdigest())
+    assert 590 <= await services.redis.ttl(kept) <= 600
+    await services.redis.delete(kept)
     problem(await finish(page, brought), 401, "sign_in_refused")
+
+
+async def test_a_strangers_link_signs_nobody_in_to_the_strangers_account(
+    page: httpx.AsyncClient, me: NewIdentity, owner: Any
+) -> None:
+    """The stranger signs in, keeps what the provider sent back, and lets somebody else's page open it."""
+    await invite(owner, me)
+    strangers, own = await browse(await start(page)), await browse(await start(page))
+    refused = await finish(page, strangers, binding=BINDINGS[own["state"]])
+    problem(refused, 401, "sign_in_refused")
 
 
 async def test_a_code_of_another_sign_in_is_refused_by_its_verifier(
@@ -366,7 +387,9 @@ async def test_a_wrong_secret_of_ours_lets_nobody_in(oidc_settings: Settings, me
 
 async def test_without_a_provider_there_is_no_such_way(api: httpx.AsyncClient) -> None:
     problem(await api.get("/api/v1/auth/oidc/start"), 404, "not_found")
-    problem(await api.post("/api/v1/auth/oidc/finish", json={"code": "c", "state": "s"}), 404, "not_found")
+    problem(
+        await api.post("/api/v1/auth/oidc/finish", json={"code": "c", "state": "s", "binding": "b"}), 404, "not_found"
+    )
 
 
 @pytest.mark.parametrize(

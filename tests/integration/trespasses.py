@@ -132,7 +132,8 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "export_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
     "finish_oidc": (
         Trespass(
-            body={"code": "code", "state": "state", "tenant_id": Their("tenants")}, answers=frozenset({401, 404, 422})
+            body={"code": "code", "state": "state", "binding": "b", "tenant_id": Their("tenants")},
+            answers=frozenset({401, 404}),
         ),
     ),
     "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),

@@ -92,6 +92,8 @@ class ProviderAnswer(_Asked):
 
     code: Annotated[SecretStr, Field(min_length=1, max_length=4096), AfterValidator(_whole)]
     state: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    binding: Annotated[SecretStr, Field(min_length=1, max_length=128), AfterValidator(_whole)]
+    """What the start told the page beside the address."""
     tenant_id: UUID | None = None
     """Where to; the tenant he has belonged to for longest unless told."""
 
@@ -101,8 +103,8 @@ class ProviderPage(Answer):
 
     url: str
     """Send the browser there within ten minutes."""
-    state: str
-    """Keep it in the page: what comes back must be the same, or somebody else began this sign-in."""
+    binding: str
+    """Keep it in the page, and send it when the browser comes back: it shows that this browser began the sign-in."""
 
 
 class Person(Answer):

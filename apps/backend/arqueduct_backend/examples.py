@@ -38,7 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_tenant": {"name": "Example Ltd"},
     "create_key": {"name": "nightly import", "scopes": ["documents:write"], "expires_at": "2027-12-01T00:00:00Z"},
     "create_service_account": {"name": "nightly import"},
-    "finish_oidc": {"code": "from-the-provider", "state": "from-the-start"},
+    "finish_oidc": {"code": "from-the-provider", "state": "from-the-provider", "binding": "from-the-start"},
     "login": {"email": "ada@example.org", "password": PASSWORD},
     "refresh": {"refresh_token": "from-the-sign-in"},
     "reset_password": {"token": "from-an-administrator", "new_password": PASSWORD},

@@ -17,6 +17,7 @@ from arq.connections import ArqRedis
 
 from arqueduct.bus import AWAY
 from arqueduct.errors import DependencyUnavailable, SignInRefused
+from arqueduct.identity import key_hash
 from arqueduct.keys import Keys
 from arqueduct.settings import Settings
 from arqueduct_backend.oidc_endpoints import ALGORITHMS, Endpoints
@@ -42,6 +43,8 @@ class SignIn(msgspec.Struct, frozen=True):
 
     nonce: str
     verifier: str
+    binding_hash: bytes
+    """Of what only the page has that began: a stranger's link cannot finish a sign-in in somebody's browser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +77,12 @@ class Provider:
         await self._endpoints.aclose()
 
     async def start(self) -> tuple[str, str]:
-        """Where to send the person, and the `state` it must bring back. Raises `DependencyUnavailable`."""
-        state = secrets.token_urlsafe(SECRET_BYTES)
-        begun = SignIn(nonce=secrets.token_urlsafe(SECRET_BYTES), verifier=secrets.token_urlsafe(SECRET_BYTES))
+        """Where to send the person, and what the page keeps meanwhile. Raises `DependencyUnavailable`."""
+        state, binding, nonce, verifier = (secrets.token_urlsafe(SECRET_BYTES) for _ in range(4))
+        begun = SignIn(nonce=nonce, verifier=verifier, binding_hash=key_hash(binding))
         endpoint = await self._endpoints.authorization()
         try:
-            await self._redis.set(self._keys.sign_in(state), msgspec.msgpack.encode(begun), ex=LIFETIME_SECONDS)
+            await self._redis.set(self._key(state), msgspec.msgpack.encode(begun), ex=LIFETIME_SECONDS)
         except AWAY as error:
             raise DependencyUnavailable(f"Redis is away, so nobody can begin to sign in: {error}") from error
         asked = {
@@ -92,11 +95,13 @@ class Provider:
             "code_challenge": _challenge(begun.verifier),
             "code_challenge_method": "S256",
         }
-        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", state
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}", binding
 
-    async def finish(self, code: str, state: str) -> Outsider:
+    async def finish(self, code: str, *, state: str, binding: str) -> Outsider:
         """Who came back. A state is good once. Raises `SignInRefused` or `DependencyUnavailable`."""
         begun = await self._begun(state)
+        if not secrets.compare_digest(key_hash(binding), begun.binding_hash):
+            raise self._refusal("another browser began this sign-in")
         answer = await self._endpoints.exchange(code, begun.verifier, self._redirect_url)
         claims = await self.verify(answer.id_token, begun.nonce)
         if "email" not in claims and answer.access_token:
@@ -136,7 +141,7 @@ class Provider:
         kept = None
         if len(state) == STATE_LENGTH:
             try:
-                kept = await self._redis.getdel(self._keys.sign_in(state))
+                kept = await self._redis.getdel(self._key(state))
             except AWAY as error:
                 raise DependencyUnavailable(f"Redis is away, so nobody can sign in: {error}") from error
         if kept is None:
@@ -144,6 +149,9 @@ class Provider:
                 "This sign-in was not begun here, was finished already, or took longer than ten minutes."
             )
         return msgspec.msgpack.decode(kept, type=SignIn)
+
+    def _key(self, state: str) -> str:
+        return self._keys.sign_in(key_hash(state).hex())
 
     def _outsider(self, claims: Mapping[str, Any]) -> Outsider:
         email, name = claims.get("email"), claims.get("name")

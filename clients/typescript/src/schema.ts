@@ -2454,6 +2454,12 @@ export interface components {
          */
         ProviderAnswer: {
             /**
+             * Binding
+             * Format: password
+             * @description What the start told the page beside the address.
+             */
+            binding: string;
+            /**
              * Code
              * Format: password
              */
@@ -2472,10 +2478,10 @@ export interface components {
          */
         ProviderPage: {
             /**
-             * State
-             * @description Keep it in the page: what comes back must be the same, or somebody else began this sign-in.
+             * Binding
+             * @description Keep it in the page, and send it when the browser comes back: it shows that this browser began the sign-in.
              */
-            state: string;
+            binding: string;
             /**
              * Url
              * @description Send the browser there within ten minutes.

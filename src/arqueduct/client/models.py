@@ -720,6 +720,8 @@ class ProviderAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     code: str
     state: str
+    binding: str
+    """What the start told the page beside the address."""
     tenant_id: UUID | UnsetType | None = UNSET
     """Where to; the tenant he has belonged to for longest unless told."""
 
@@ -729,8 +731,8 @@ class ProviderPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     url: str
     """Send the browser there within ten minutes."""
-    state: str
-    """Keep it in the page: what comes back must be the same, or somebody else began this sign-in."""
+    binding: str
+    """Keep it in the page, and send it when the browser comes back: it shows that this browser began the sign-in."""
 
 
 class Queue(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -33,8 +33,8 @@ router = APIRouter(prefix="/auth/oidc", tags=["auth"], responses=answers(NotFoun
 async def start_oidc(request: Request, services: Services) -> account.ProviderPage:
     """Where to send the browser. 404 if this installation has no provider."""
     await services.budgets.stranger(request)
-    url, state = await _provider(services).start()
-    return account.ProviderPage(url=url, state=state)
+    url, binding = await _provider(services).start()
+    return account.ProviderPage(url=url, binding=binding)
 
 
 @router.post(
@@ -48,7 +48,9 @@ async def finish_oidc(asked: account.ProviderAnswer, request: Request, services:
     await services.budgets.stranger(request)
     provider = _provider(services)
     try:
-        outsider = await provider.finish(asked.code.get_secret_value(), asked.state)
+        outsider = await provider.finish(
+            asked.code.get_secret_value(), state=asked.state, binding=asked.binding.get_secret_value()
+        )
         async with services.database.transaction() as transaction:
             answer = await _let_in(services, request, transaction, outsider, asked.tenant_id)
     except ArqueductError:
