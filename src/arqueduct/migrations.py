@@ -39,7 +39,8 @@ CREATE EXTENSION IF NOT EXISTS vector;
 CREATE ROLE arqueduct_app NOLOGIN;
 CREATE ROLE arqueduct_worker NOLOGIN;
 GRANT arqueduct_app, arqueduct_worker TO {user};
-GRANT CREATE ON SCHEMA public TO {user};"""
+GRANT CREATE ON SCHEMA public TO {user};
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;"""
 
 
 @dataclass(frozen=True, kw_only=True)

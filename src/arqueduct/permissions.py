@@ -1,11 +1,13 @@
 """Who may do what: the one table. Routes name a permission; roles and scopes of API keys are sets of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from arqueduct.errors import Forbidden
+from arqueduct.webhooks.kinds import DELIVER
 
-__all__ = ["ROLES", "Permission", "Role", "check", "granted"]
+__all__ = ["KINDS", "ROLES", "OfKind", "Permission", "Role", "check", "check_kinds", "granted", "withheld"]
 
 
 class Role(StrEnum):
@@ -72,3 +74,35 @@ def check(allowed: frozenset[Permission], wanted: Permission) -> None:
     """Raises `Forbidden` that names what is missing."""
     if wanted not in allowed:
         raise Forbidden(f"This needs the permission `{wanted}`.", permission=str(wanted))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfKind:
+    """What jobs of a kind ask for, beside `jobs:read` and `jobs:write`."""
+
+    to_see: Permission
+    to_steer: Permission
+
+
+KINDS: Mapping[str, OfKind] = {
+    DELIVER: OfKind(to_see=Permission.WEBHOOKS_READ, to_steer=Permission.WEBHOOKS_WRITE),
+}
+"""Whoever may read or steer jobs may do so with every kind that is not here. No kind that is here is told live."""
+
+
+def withheld(allowed: frozenset[Permission], *, steers: bool = False) -> list[str]:
+    """Kinds of jobs that somebody may not see or, if he `steers`, not change: that takes both."""
+    return [
+        kind
+        for kind, asked in KINDS.items()
+        if asked.to_see not in allowed or (steers and asked.to_steer not in allowed)
+    ]
+
+
+def check_kinds(allowed: frozenset[Permission], kinds: Iterable[str], *, steers: bool = False) -> None:
+    """For kinds that somebody names. Raises `Forbidden` that names what is missing."""
+    for kind in kinds:
+        if asked := KINDS.get(kind):
+            check(allowed, asked.to_see)
+            if steers:
+                check(allowed, asked.to_steer)

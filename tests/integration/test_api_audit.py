@@ -4,6 +4,8 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,10 +17,11 @@ from arqueduct.identity import NewIdentity
 from arqueduct.ids import new_id
 from arqueduct.repositories.audit import Sought
 from arqueduct.settings import Settings
+from arqueduct_backend.refusals import EACH, Refusals
 from arqueduct_backend.routes import audit
-from tests.integration.backend import client_of, problem, services_of, upload
+from tests.integration.backend import client_of, problem, services_of, serving, upload
 from tests.integration.many_jobs import Owner, owning
-from tests.integration.people import NOTHING, join
+from tests.integration.people import NOTHING, join, lines
 
 AUDIT = "/api/v1/audit"
 EXPORT = f"{AUDIT}/export"
@@ -172,6 +175,91 @@ async def test_no_spreadsheet_computes_a_cell(api: httpx.AsyncClient, me: NewIde
     shown = [row["user_agent"] for row in reversed(rows)]
     assert shown == [f"'{agent}" for agent in agents[:6]] + agents[6:]
     assert {row["request_id"] for row in rows} == {"'\t=1"}
+
+
+@asynccontextmanager
+async def coming_from(app: FastAPI, address: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, client=(address, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+async def refused_lines(owner: Owner) -> dict[str | None, int]:
+    rows = await owner.fetch(
+        "SELECT address, count(*) FROM audit_log WHERE tenant_id IS NULL AND action <> 'lines_dropped' GROUP BY 1"
+    )
+    return dict(map(tuple, rows))
+
+
+async def told_dropped(owner: Owner) -> list[tuple[Any, str | None, int]]:
+    rows = await owner.fetch(
+        "SELECT tenant_id, address, after->'lines' AS lines FROM audit_log WHERE action = 'lines_dropped' ORDER BY id"
+    )
+    return [(row["tenant_id"], row["address"], int(row["lines"])) for row in rows]
+
+
+async def test_a_flood_from_one_address_hides_nobody_elses_refusal_and_is_told(
+    app: FastAPI, me: NewIdentity, owner: Owner
+) -> None:
+    now = 0.0
+    app.state.services = replace(services_of(app), strangers=Refusals(clock=lambda: now))
+    async with coming_from(app, "203.0.113.9") as flood, coming_from(app, "198.51.100.7") as other:
+        for number in range(EACH + 20):
+            problem(await flood.get(AUDIT, headers={"X-API-Key": f"aq_bogus{number}"}), 401, "not_authenticated")
+        problem(await other.get(AUDIT), 401, "not_authenticated")
+        assert await refused_lines(owner) == {"203.0.113.9": EACH, "198.51.100.7": 1}
+        assert await told_dropped(owner) == []
+        now = 61
+        assert (await other.get("/livez")).status_code == 200  # any request
+        assert await told_dropped(owner) == [(None, "203.0.113.9", 20)]
+        problem(await flood.get(AUDIT), 401, "not_authenticated")
+        assert (await refused_lines(owner))["203.0.113.9"] == EACH + 1
+
+
+async def test_what_was_dropped_of_guesses_is_told_to_the_tenant_at_the_end_at_the_latest(
+    settings: Settings, me: NewIdentity, owner: Owner
+) -> None:
+    async with serving(settings) as app:
+        app.state.services = replace(services_of(app), guesses=Refusals(each=2))
+        async with coming_from(app, "203.0.113.9") as guesser:
+            for number in range(5):
+                guess = {"email": me.email, "password": f"guess number {number}"}
+                problem(await guesser.post("/api/v1/auth/login", json=guess), 401, "wrong_credentials")
+    assert await told_dropped(owner) == [(me.tenant_id, "203.0.113.9", 3)]
+    assert await lines(owner, me.tenant_id) == [("login", "denied", "wrong_credentials")] * 2 + [
+        ("lines_dropped", "denied", None)
+    ]
+
+
+async def test_refused_keys_do_not_hide_guesses_at_passwords(app: FastAPI, me: NewIdentity, owner: Owner) -> None:
+    async with coming_from(app, "203.0.113.9") as attacker:
+        for _ in range(EACH + 1):
+            problem(await attacker.get(AUDIT), 401, "not_authenticated")
+        guess = {"email": me.email, "password": "a guess"}
+        problem(await attacker.post("/api/v1/auth/login", json=guess), 401, "wrong_credentials")
+    assert await lines(owner, me.tenant_id) == [("login", "denied", "wrong_credentials")]
+
+
+def test_many_addresses_cannot_fill_the_log_nor_the_memory() -> None:
+    now = 0.0
+    refusals = Refusals(clock=lambda: now)
+    addresses = [f"10.0.{number // 250}.{number % 250}" for number in range(2000)]
+    taken = sum(refusals.takes(address) for _ in range(3) for address in addresses)
+    assert taken <= 1001  # the first of each that is told apart, and what there is for all
+    assert refusals.dropped() == []
+    now = 61
+    told = refusals.dropped()
+    assert sum(one.lines for one in told) == 6000 - taken
+    assert len(told) <= 50
+    assert refusals.dropped() == []
+    assert refusals.takes("10.0.0.1")
+
+
+def test_the_first_line_about_an_address_is_taken_when_there_is_room_for_no_other() -> None:
+    refusals = Refusals(clock=lambda: 0)
+    assert sum(refusals.takes(f"10.0.0.{number % 100}") for number in range(1000)) == 500
+    assert [refusals.takes("203.0.113.9") for _ in range(2)] == [True, False]
+    assert not refusals.takes("10.0.0.1")
 
 
 async def test_an_export_is_for_those_who_may_read_the_log(app: FastAPI, me: NewIdentity, owner: Owner) -> None:

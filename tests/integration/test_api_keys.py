@@ -192,3 +192,13 @@ async def test_a_secret_is_not_kept_for_a_request_that_is_sent_again(api: httpx.
     kept = str([tuple(row) for row in await owner.fetch("SELECT * FROM kept_answers")])
     assert first.json()["api_key"] not in kept
     assert len((await api.get(KEYS)).json()["items"]) == 2
+
+
+async def test_an_admin_leaves_the_keys_of_owners_alone(
+    app: FastAPI, api: httpx.AsyncClient, me: NewIdentity, owner: Owner
+) -> None:
+    address = f"{KEYS}/{(await made(api))['key']['id']}"
+    async with client_of(app, await join(owner, me.tenant_id, "admin")) as admin:
+        problem(await admin.patch(address, json={"requests_per_minute": 1}), 403, "forbidden")
+        problem(await admin.delete(address), 403, "forbidden")
+    assert (await api.get(KEYS)).json()["items"][0]["revoked_at"] is None

@@ -269,6 +269,12 @@ async def test_a_user_who_is_there_already_proves_that_the_invitation_is_his(
     made = await invite(api, known.email.upper(), "viewer")
     async with client_of(app) as guest:
         problem(await accept(guest, made["token"], "a guess of somebody else"), 401, "wrong_credentials")
+        # Those who look after him see that somebody guesses, those who invited him do not learn who he is.
+        denied = ("accept_invitation", "denied", "wrong_credentials")
+        assert (await lines(owner, known.tenant_id))[-1] == denied
+        assert (await lines(owner, me.tenant_id))[-1] == denied
+        whose = await owner.fetch("SELECT tenant_id, user_id FROM audit_log WHERE code = 'wrong_credentials'")
+        assert dict(map(tuple, whose)) == {known.tenant_id: known.user_id, me.tenant_id: None}
         assert (
             await role_of(
                 owner, NewIdentity(tenant_id=me.tenant_id, user_id=known.user_id, email="", password="", api_key="")
@@ -289,6 +295,24 @@ async def test_who_invites_an_address_cannot_guess_at_its_password(
         guesses = [(await accept(api, token, f"guess number {number}")).status_code for number in range(4)]
         assert guesses == [401] * 3 + [429]
         problem(await accept(api, token, known.password), 429, "rate_limited")
+        # Nor by any other way: an account has one budget.
+        guess = {"email": known.email, "password": known.password}
+        problem(await api.post("/api/v1/auth/login", json=guess), 429, "rate_limited")
+
+
+async def test_a_weak_password_does_not_tell_who_has_an_account(
+    settings: Settings, me: NewIdentity, new_identity: Callable[[], Awaitable[NewIdentity]]
+) -> None:
+    known = await new_identity()
+    strict = settings.model_copy(update={"sign_ins_per_account": 3})
+    async with serving(strict) as app, client_of(app, me) as api:
+        told = []
+        for email in (known.email, "nobody.at.all@example.org"):
+            token = (await invite(api, email, "viewer"))["token"]
+            found = [await accept(api, token, "short") for _ in range(4)]
+            told.append([(one.status_code, one.json()["detail"], one.headers["ratelimit-remaining"]) for one in found])
+        assert told[0] == told[1]
+        assert [status for status, *_ in told[0]] == [422] * 3 + [429]
 
 
 async def test_nobody_becomes_a_service_account_or_a_disabled_user(

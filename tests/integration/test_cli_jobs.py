@@ -100,7 +100,9 @@ async def test_a_waiting_job_says_why(run: Commands, me: NewIdentity, owner: Own
         assert said in printed
 
 
-async def test_attempts_are_listed_with_what_went_wrong(run: Commands, api_worker: TestWorker, tmp_path: Path) -> None:
+async def test_attempts_are_listed_with_what_went_wrong(
+    run: Commands, api_worker: TestWorker, tmp_path: Path, owner: Owner
+) -> None:
     (tmp_path / "water.txt").write_text("Water flows.")
     job_id = told(await run("ingest", str(tmp_path / "water.txt"), "--no-wait", "--json"))[0]["job_id"]
     assert done(await run("jobs", "attempts", job_id)) == "No worker has taken it yet.\n"
@@ -112,3 +114,9 @@ async def test_attempts_are_listed_with_what_went_wrong(run: Commands, api_worke
     for option, is_there in (([], False), (["--traceback"], True)):
         ((attempt,),) = [said["items"] for said in told(await run("jobs", "attempts", job_id, "--json", *option))]
         assert (attempt["outcome"], bool(attempt["traceback"])) == ("failed", is_there)
+    assert api_worker.services.name in printed
+    await owner.execute("UPDATE memberships SET role = 'viewer'")
+    printed = done(await run("jobs", "attempts", job_id, "--traceback"))
+    assert "document_corrupt" in printed
+    assert "Traceback" not in printed
+    assert api_worker.services.name not in printed

@@ -32,6 +32,7 @@ from arqueduct_backend.main import PREFIX, ROUTERS, create_app
 from arqueduct_backend.problems import answers, merged
 from arqueduct_backend.routing import known_parameters
 from tests.integration.backend import client_of, problem, serving
+from tests.integration.signing_in import bearer, login
 
 HERE, THERE = "https://app.example.org", "https://evil.example.org"
 ROUTES = [route for router in ROUTERS[PREFIX] for route in router.routes if isinstance(route, APIRoute)]
@@ -140,7 +141,8 @@ async def test_a_parameter_that_does_not_exist_is_refused_everywhere(
     settings: Settings, me: NewIdentity, subtests: pytest.Subtests
 ) -> None:
     generous = settings.model_copy(update={"requests_per_minute": 10_000, "expensive_per_hour": 10_000})
-    async with serving(generous) as app, client_of(app, me) as api, client_of(app) as stranger:
+    async with serving(generous) as app, client_of(app) as api, client_of(app) as stranger:
+        api.headers.update(bearer(await login(api, me)))
         for route in ROUTES:
             with subtests.test(route.name):
                 (method,) = route.methods

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,17 @@ from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration import live_server
 from tests.integration.backend import client_of, serving
-from tests.integration.trespasses import ELSEWHERE, OF_PATHS, TRESPASSES, Their, Trespass, id_fields, named_in
+from tests.integration.signing_in import bearer, login
+from tests.integration.trespasses import (
+    ELSEWHERE,
+    IN_SESSION,
+    OF_PATHS,
+    TRESPASSES,
+    Their,
+    Trespass,
+    id_fields,
+    named_in,
+)
 from tests.integration.two_tenants import (
     Table,
     above,
@@ -149,7 +160,7 @@ async def test_nothing_of_theirs_is_found_changed_or_told(
         for trespass in TRESPASSES.get(name, ()):
             with subtests.test(operation=name, trespass=repr(trespass)[:80]):
                 before = await street.state(but_not=trespass.leaves)
-                async with client_of(street.app, street.me) as client:
+                async with _client(street, street.me, name) as client:
                     answer, sent = await _send(street, client, method, path, operation, trespass)
                 assert answer.status_code in trespass.answers, answer.text
                 # A problem says again what it was about, so what I sent may be in it.
@@ -162,12 +173,13 @@ async def test_nothing_of_theirs_is_found_changed_or_told(
 async def test_the_same_requests_find_it_where_it_is_ones_own(street: Street, subtests: pytest.Subtests) -> None:
     """Else the test above would prove nothing."""
     ordered = sorted(operations(street.app), key=lambda found: (found[0] == "DELETE", -len(found[1])))
-    async with client_of(street.app, street.they) as client:
-        for method, path, operation in ordered:
-            for trespass in TRESPASSES.get(operation["operationId"], ()):
-                if "{" not in path or trespass.answers != frozenset({404}):
-                    continue
-                with subtests.test(operation=operation["operationId"]):
+    for method, path, operation in ordered:
+        name = operation["operationId"]
+        for trespass in TRESPASSES.get(name, ()):
+            if "{" not in path or trespass.answers != frozenset({404}):
+                continue
+            with subtests.test(operation=name):
+                async with _client(street, street.they, name) as client:
                     answer, _ = await _send(street, client, method, path, operation, trespass)
                     assert answer.status_code not in (401, 404), answer.text
                     assert method != "GET" or answer.is_success, answer.text
@@ -176,16 +188,17 @@ async def test_the_same_requests_find_it_where_it_is_ones_own(street: Street, su
 async def test_a_cursor_of_theirs_leads_to_my_own_list(street: Street, subtests: pytest.Subtests) -> None:
     mine = {name: str(found) for name, found in (await ids_by_table(street.owner, street.me)).items()}
     marks, used = await street.marks(), 0
-    async with client_of(street.app, street.they) as they, client_of(street.app, street.me) as me:
-        for _, path, operation in operations(street.app):
-            if not any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
-                continue
+    for _, path, operation in operations(street.app):
+        if not any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
+            continue
+        name = operation["operationId"]
+        async with _client(street, street.they, name) as they, _client(street, street.me, name) as me:
             given = await they.get(_filled(path, street.theirs), params={"limit": 1})
             assert given.status_code == 200, given.text
             if (cursor := given.json()["next_cursor"]) is None:
                 continue
             used += 1
-            with subtests.test(operation=operation["operationId"]):
+            with subtests.test(operation=name):
                 answer = await me.get(_filled(path, mine), params={"limit": 100, "cursor": cursor})
                 assert answer.status_code in (200, 422), answer.text
                 assert [mark for mark in marks if mark in answer.text] == []
@@ -253,6 +266,16 @@ async def test_a_socket_of_theirs_is_closed_to_me(
             if way == "first message":
                 await socket.send(msgspec.json.encode({"type": "auth", "token": ticket}).decode())
             assert await live_server.closed(socket) == 4403
+
+
+@asynccontextmanager
+async def _client(street: Street, who: NewIdentity, operation: str) -> AsyncIterator[httpx.AsyncClient]:
+    """With a key, or signed in for what a key cannot do."""
+    async with client_of(street.app, who) as client:
+        if operation in IN_SESSION:
+            tokens = await login(client, who, tenant_id=str(who.tenant_id))
+            client.headers.update(bearer(tokens))
+        yield client
 
 
 async def _send(

@@ -6,6 +6,7 @@ The tables, columns and functions are read from the catalogue, so that a new one
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -42,8 +43,9 @@ BEFORE_A_TENANT_IS_KNOWN = {
     "authenticate": "a key says which tenant it is for",
     "credentials_of": "sign-in",
     "credentials_of_user": "changing one's password",
+    "hold_credentials_of": "what was proved with a password must still be so when it is used",
     "end_sessions_of": "a person's sessions in every tenant",
-    "invitation_for": "a guest is in no tenant yet",
+    "invitations_for": "a guest is in no tenant yet",
     "link_external": "sign-in with a provider",
     "open_invitation": "a guest is in no tenant yet",
     "redeem_reset": "a token says whose password it is for",
@@ -221,6 +223,18 @@ async def test_no_row_is_put_into_another_tenant(
                         )
 
 
+async def test_nobody_dates_a_line_of_the_audit_log_himself(world: World, app_database: Database) -> None:
+    """That no role can make a table that stands before it is tried in tests/migration: copies of a database do not
+    have the rights of the one they were made from.
+    """
+    dated = "INSERT INTO audit_log (id, tenant_id, action, outcome, at) VALUES (gen_random_uuid(), $1, 'x', 'done', $2)"
+    forged = datetime(2020, 1, 1, tzinfo=UTC)
+    with pytest.raises(REFUSED):
+        async with app_database.transaction(world.me.tenant_id) as transaction:
+            await transaction.driver.execute(dated, world.me.tenant_id, forged)
+    assert await world.owner.fetchval("SELECT count(*) FROM audit_log WHERE at = $1", forged) == 0
+
+
 async def test_functions_for_a_tenant_answer_for_the_current_one_alone(world: World, app_database: Database) -> None:
     theirs = await world.owner.fetchval("SELECT id FROM jobs WHERE tenant_id = $1 LIMIT 1", world.theirs.tenant_id)
     document = await world.owner.fetchval("SELECT id FROM documents WHERE tenant_id = $1", world.theirs.tenant_id)
@@ -230,7 +244,7 @@ async def test_functions_for_a_tenant_answer_for_the_current_one_alone(world: Wo
         assert await ask("SELECT count(*) FROM search_text('english', 'kestrel', 10, NULL)") == 0
         assert await ask("SELECT count(*) FROM search_text('english', 'hovers', 10, $1)", [document]) == 0
         assert await ask("SELECT count(*) FROM search_text('english', 'sparrow', 10, NULL)") == 1
-        assert await ask("SELECT offer_reset($1, 'x', now())", world.theirs.user_id) is False
+        assert await ask("SELECT offer_reset($1, 'x', now(), $1)", world.theirs.user_id) is False
         assert await ask("SELECT count(*) FROM kinds_in_line($1)", world.theirs.tenant_id) == 0
 
 

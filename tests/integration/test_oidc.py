@@ -114,8 +114,8 @@ async def finish(page: httpx.AsyncClient, brought: dict[str, str], **changed: An
     )
 
 
-async def sign_in(page: httpx.AsyncClient) -> httpx.Response:
-    return await finish(page, await browse(await start(page)))
+async def sign_in(page: httpx.AsyncClient, **asked: Any) -> httpx.Response:
+    return await finish(page, await browse(await start(page)), **asked)
 
 
 def changed(url: str, **parameters: str) -> str:
@@ -178,6 +178,88 @@ async def test_nobody_takes_over_an_account_by_its_address(
     assert await owner.fetchval("SELECT count(*) FROM external_identities") == 0
     assert await owner.fetchval("SELECT count(*) FROM invitations WHERE accepted_at IS NULL") == 1
     assert await owner.fetchval("SELECT count(*) FROM memberships WHERE user_id = $1", me.user_id) == 1
+
+
+async def test_an_invitation_of_a_tenant_that_squats_on_an_address_does_not_beat_the_one_that_was_meant(
+    page: httpx.AsyncClient, me: NewIdentity, new_identity: Callable[[], Awaitable[NewIdentity]], owner: Any
+) -> None:
+    squatter = await new_identity()
+    await invite(owner, squatter, ADA["email"], "viewer")
+    await invite(owner, me, ADA["email"], "editor")
+    told = problem(await sign_in(page), 409, "several_invitations")
+    assert str(me.tenant_id) in told["detail"]
+    assert str(squatter.tenant_id) in told["detail"]
+    assert await owner.fetchval("SELECT count(*) FROM invitations WHERE accepted_at IS NOT NULL") == 0
+    problem(await sign_in(page, tenant_id=str((await new_identity()).tenant_id)), 403, "invitation_needed")
+    signed_in = (await sign_in(page, tenant_id=str(me.tenant_id))).json()
+    assert (signed_in["tenant"]["id"], signed_in["tenant"]["role"]) == (str(me.tenant_id), "editor")
+    assert signed_in["other_tenants"] == []
+    assert (await sign_in(page)).json()["tenant"]["id"] == str(me.tenant_id)
+
+
+async def test_two_invitations_of_one_tenant_are_one(page: httpx.AsyncClient, me: NewIdentity, owner: Any) -> None:
+    await invite(owner, me, role="viewer")
+    await invite(owner, me, role="editor")
+    assert (await sign_in(page)).json()["tenant"]["role"] == "editor"
+
+
+async def test_somebody_without_a_password_accepts_the_invitation_of_a_second_tenant(
+    page: httpx.AsyncClient,
+    provider: OpenIDProvider,
+    me: NewIdentity,
+    new_identity: Callable[[], Awaitable[NewIdentity]],
+    owner: Any,
+) -> None:
+    await invite(owner, me)
+    first = (await sign_in(page)).json()
+    second = await new_identity()
+    asked = {"tenant_id": str(second.tenant_id)}
+    problem(await sign_in(page, **asked), 404, "not_found")
+    await invite(owner, second, role="viewer")
+    assert (await sign_in(page)).json()["other_tenants"] == []  # nothing is accepted that was not asked for
+    for changed_person in ({"email": "lovelace@example.org"}, {"email_verified": False}):
+        provider.person = ADA | changed_person
+        problem(await sign_in(page, **asked), 404, "not_found")
+    provider.person = dict(ADA)
+    signed_in = (await sign_in(page, **asked)).json()
+    assert signed_in["user"]["id"] == first["user"]["id"]
+    assert (signed_in["tenant"]["id"], signed_in["tenant"]["role"]) == (str(second.tenant_id), "viewer")
+    assert [place["id"] for place in signed_in["other_tenants"]] == [str(me.tenant_id)]
+    (line,) = await owner.fetch("SELECT after FROM audit_log WHERE tenant_id = $1", second.tenant_id)
+    assert "invitation_id" in line["after"]
+
+
+async def test_who_is_known_accepts_at_a_new_address_unless_it_is_somebody_elses(
+    page: httpx.AsyncClient,
+    provider: OpenIDProvider,
+    me: NewIdentity,
+    new_identity: Callable[[], Awaitable[NewIdentity]],
+    owner: Any,
+) -> None:
+    await invite(owner, me)
+    ada = (await sign_in(page)).json()["user"]
+    second, third = await new_identity(), await new_identity()
+    asked = {"tenant_id": str(second.tenant_id)}
+    provider.person = ADA | {"email": third.email}
+    await invite(owner, second, third.email)
+    problem(await sign_in(page, **asked), 403, "forbidden")
+    assert await owner.fetchval("SELECT count(*) FROM memberships WHERE tenant_id = $1", second.tenant_id) == 1
+    provider.person = ADA | {"email": "lovelace@example.org"}
+    await invite(owner, second, "lovelace@example.org")
+    signed_in = (await sign_in(page, **asked)).json()
+    assert (signed_in["user"]["id"], signed_in["user"]["email"]) == (ada["id"], "Ada@example.org")
+
+
+async def test_who_left_his_only_tenant_is_invited_like_a_new_person(
+    page: httpx.AsyncClient, me: NewIdentity, owner: Any
+) -> None:
+    await invite(owner, me)
+    ada = (await sign_in(page)).json()["user"]["id"]
+    await owner.execute("DELETE FROM memberships WHERE user_id = $1", ada)
+    problem(await sign_in(page), 403, "forbidden")
+    await invite(owner, me, role="viewer")
+    again = (await sign_in(page)).json()
+    assert (again["user"]["id"], again["tenant"]["role"]) == (ada, "viewer")
 
 
 @pytest.mark.parametrize(

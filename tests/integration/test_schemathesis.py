@@ -84,6 +84,7 @@ def before_call(_context: HookContext, case: Case, _kwargs: dict[str, Any]) -> N
         case.path_parameters["key_id"] = str(uuid4())
     if case.meta is None or case.meta.generation.mode.is_positive:
         case.query.pop("cursor", None)  # one that nobody was given is refused
+        (case.headers or {}).pop("X-API-Key", None)  # a second credential beside ours is refused
     for name, value in (case.headers or {}).items():
         if name.lower() == "idempotency-key" and KEY.fullmatch(str(value)):
             case.headers[name] = f"{value[:200]}{uuid4().hex}"

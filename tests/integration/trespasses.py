@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ELSEWHERE", "NOTHING_TO_NAME", "OF_PATHS", "TRESPASSES", "Their", "Trespass", "id_fields"]
+__all__ = ["ELSEWHERE", "IN_SESSION", "NOTHING_TO_NAME", "OF_PATHS", "TRESPASSES", "Their", "Trespass", "id_fields"]
 
 NOT_FOUND = frozenset({404})
 DONE = frozenset({200, 201, 202, 204})
@@ -59,10 +59,14 @@ NOTHING_TO_NAME = {
     "list_members",
     "list_sessions",
     "list_webhooks",
+    "logout",
     "logout_everywhere",
     "create_ticket",
 }
 """Operations that take no id at all. They must not tell of another tenant by themselves."""
+
+IN_SESSION = {"change_password", "end_session", "list_sessions", "logout", "logout_everywhere"}
+"""Operations that a key cannot do: they are tried by who has signed in."""
 
 _SECRET = "aq_0000000000000000000000000000000000000000000"
 _JOBS = (
@@ -149,7 +153,6 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             leaves=frozenset({"audit_log"}),
         ),
     ),
-    "logout": (Trespass(answers=frozenset({409})),),
     "refresh": (Trespass(body={"refresh_token": _SECRET}, answers=frozenset({401})),),
     "get_readyz": (Trespass(answers=frozenset({200, 503})),),
     "reset_password": (

@@ -88,6 +88,20 @@ async def test_neither_serving_role_can_get_round_it(empty: str) -> None:
     assert owned == 0
 
 
+@pytest.mark.parametrize("role", list(Role))
+async def test_neither_serving_role_can_put_a_table_before_another(empty: str, role: Role) -> None:
+    """A temporary table hides the one of its name. The template of other tests passes no such privilege on."""
+    await migrations.upgrade(empty)
+    connection = await asyncpg.connect(empty)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {role}; CREATE TEMP TABLE audit_log (code text)")
+    await migrations.downgrade(empty, "0003")
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL ROLE {role}; CREATE TEMP TABLE audit_log (code text)")
+    await connection.close()
+
+
 async def test_a_managed_server_where_only_an_administrator_makes_roles_and_extensions(
     empty: str, servers: Servers
 ) -> None:
@@ -107,6 +121,8 @@ async def test_a_managed_server_where_only_an_administrator_makes_roles_and_exte
         assert await transaction.driver.fetchval("SELECT name FROM tenants") == "managed"
     async with database.transaction() as transaction:
         assert await transaction.driver.fetchval("SELECT count(*) FROM tenants") == 0
+        may = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+        assert await transaction.driver.fetchval(may) is False
     await database.aclose()
     await admin.execute(f"DROP OWNED BY plain_{name}; DROP ROLE plain_{name}")
     await admin.close()

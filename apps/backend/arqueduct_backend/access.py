@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends
 from pydantic import BaseModel
@@ -9,15 +10,16 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from arqueduct.database import Transaction
+from arqueduct.errors import NoSession
 from arqueduct.identity import Identity
 from arqueduct.permissions import Permission, check
-from arqueduct.repositories import audit
+from arqueduct.repositories import audit, members, sessions
 from arqueduct.repositories.audit import Actor
 from arqueduct_backend import idempotency
 from arqueduct_backend.dependencies import Caller
 from arqueduct_backend.problems import NOTED, request_id_of
 
-__all__ = ["Acting", "Acts", "Needs", "actor_of", "needs"]
+__all__ = ["Acting", "Acts", "Needs", "actor_of", "in_session", "needs"]
 
 LONGEST = 300
 
@@ -37,6 +39,18 @@ def needs(permission: Permission) -> Any:
     return Depends(Needs(permission))
 
 
+async def _in_session(caller: Caller) -> None:
+    if caller.session_id is None:
+        raise NoSession
+
+
+def in_session() -> Any:
+    """For routes about the caller as a person, who may belong to several tenants: a key is one tenant's, and may have
+    been made by somebody else. Raises `NoSession`; list it among the answers.
+    """
+    return Depends(_in_session)
+
+
 class Acting:
     """A caller who changes something."""
 
@@ -44,6 +58,14 @@ class Acting:
         self.identity = caller
         self._scope = connection.scope
         self._actor = actor_of(connection, caller)
+
+    async def stand(self, transaction: Transaction) -> None:
+        """From here to the end of the transaction nobody takes from the caller what he may do. `note` does it by
+        itself; a handler that changes a key, a session or an invitation does it first, so that it cannot lock what
+        somebody who removes the caller waits for. Raises `NotAuthenticated` or `Forbidden`.
+        """
+        me = self.identity
+        await members.stand(transaction.driver, me.tenant_id, me.user_id, me.role)
 
     async def note(
         self,
@@ -54,11 +76,21 @@ class Acting:
     ) -> None:
         """Writes down what is done in this transaction: it is done and told, or neither. Ids, never contents.
 
-        Raises `IdempotencyInFlight` if the same request, sent again, is being carried out in place of this one.
+        Raises `IdempotencyInFlight` if the same request, sent again, is being carried out in place of this one, and
+        what `stand` raises.
         """
+        await self.stand(transaction)
         await idempotency.mark(self._scope, transaction)
         await audit.add(transaction.driver, self._actor, "done", before=before, after=after)
         self._scope[NOTED] = True
+
+    async def note_elsewhere(self, transaction: Transaction, ended: Mapping[UUID, int]) -> None:
+        """A line in the log of each other tenant of the caller in which sessions of his ended. Comes last."""
+        for tenant_id, count in ended.items():
+            if tenant_id != self.identity.tenant_id:
+                await sessions.enter(transaction.driver, tenant_id)
+                there = Actor(action=self._actor.action, tenant_id=tenant_id, user_id=self.identity.user_id)
+                await audit.add(transaction.driver, there, "done", after={"ended": count})
 
     async def keep(self, transaction: Transaction, answer: BaseModel, response: Response) -> None:
         """The answer, as it will go out with the status and headers of `response`, for the same request sent again.

@@ -95,7 +95,7 @@ class ProviderAnswer(_Asked):
     binding: Annotated[SecretStr, Field(min_length=1, max_length=128), AfterValidator(_whole)]
     """What the start told the page beside the address."""
     tenant_id: UUID | None = None
-    """Where to; the tenant he has belonged to for longest unless told."""
+    """Where to; the tenant he has belonged to for longest unless told. One that has invited him counts, too."""
 
 
 class ProviderPage(Answer):

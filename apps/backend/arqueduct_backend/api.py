@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from arqueduct.errors import (
+    AmbiguousHeaders,
     AnswerNotKept,
     ArqueductError,
     ComplexJSON,
@@ -93,7 +94,7 @@ def describe(route: BaseRoute, *, is_strict: bool = True) -> None:
 def implied(route: APIRoute) -> Iterator[type[ArqueductError]]:
     """The problems that a route can answer whatever its handler does."""
     declared = parameters_of(route)
-    yield from (InvalidRequest, DependencyUnavailable, HeadersTooLarge)
+    yield from (InvalidRequest, DependencyUnavailable, HeadersTooLarge, AmbiguousHeaders)
     if permission_of(route):
         yield from (NotAuthenticated, Forbidden, RateLimited)
     if any(place == "path" for place, _ in declared):

@@ -96,9 +96,15 @@ def headers_of(scope: Scope, now: float) -> Mapping[str, str]:
 class _Known:
     """Whose a key was when it was last proved."""
 
-    user_id: UUID
+    member: str
+    """Of one tenant: what a key of that tenant spends, its user does not lack in another."""
     key_id: UUID | None
     requests_per_minute: int | None
+
+    @classmethod
+    def of(cls, identity: Identity) -> "_Known":
+        member = f"{identity.tenant_id}:{identity.user_id}"
+        return cls(member, identity.key_id, identity.requests_per_minute)
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ class Budgets:
             self._known.pop(name, None)
             raise
         for identity in found:
-            proved = _Known(identity.user_id, identity.key_id, identity.requests_per_minute)
+            proved = _Known.of(identity)
             self._remember(name, proved)
             if known is None:
                 connection.scope.pop(VERDICT, None)  # it was no stranger
@@ -151,7 +157,7 @@ class Budgets:
 
     async def user(self, connection: HTTPConnection, identity: Identity) -> None:
         """For who was proved by something else than a key. Raises `RateLimited`."""
-        known = _Known(identity.user_id, identity.key_id, identity.requests_per_minute)
+        known = _Known.of(identity)
         await self._spend(connection.scope, self._charges(connection.scope, known))
 
     async def stranger(self, connection: HTTPConnection) -> None:
@@ -183,9 +189,9 @@ class Budgets:
         if own is not None:
             charges.append(_Charge(Budget.KEY, str(known.key_id), Rate(own, MINUTE)))
         if own is None or self._rates[general].amount >= own:
-            charges.append(_Charge(general, str(known.user_id), self._rates[general]))
+            charges.append(_Charge(general, known.member, self._rates[general]))
         if declared is Budget.EXPENSIVE:
-            charges.append(_Charge(declared, str(known.user_id), self._rates[declared]))
+            charges.append(_Charge(declared, known.member, self._rates[declared]))
         return charges
 
     async def _spend(self, scope: Scope, charges: list[_Charge]) -> None:

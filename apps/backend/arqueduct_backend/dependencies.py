@@ -31,18 +31,16 @@ Services = Annotated[State, Depends(state)]
 
 
 async def identity(connection: HTTPConnection, services: Services) -> Identity:
-    """Who is calling, by `Authorization: Bearer` or else by `X-API-Key`. Raises `NotAuthenticated`."""
-    bearer, key = _bearer(connection), _key(connection)
-    if not bearer and not key:
-        await services.budgets.stranger(connection)
-        raise NotAuthenticated
-    if bearer:
-        try:
-            return await prove(connection, services, bearer)
-        except NotAuthenticated:
-            if not key:
-                raise
-    return known(connection, await _counted(connection, services, key, _by_key))
+    """Who is calling, by `Authorization: Bearer` or by `X-API-Key`: `ambiguity` lets no request pass where they differ.
+
+    Raises `NotAuthenticated`.
+    """
+    if bearer := _bearer(connection):
+        return await prove(connection, services, bearer)
+    if key := _key(connection):
+        return known(connection, await _counted(connection, services, key, _by_key))
+    await services.budgets.stranger(connection)
+    raise NotAuthenticated
 
 
 async def prove(connection: HTTPConnection, services: State, proof: str) -> Identity:

@@ -11,7 +11,8 @@ from starlette.routing import BaseRoute
 from arqueduct import __version__
 from arqueduct.embedding import Embedder
 from arqueduct.settings import Settings
-from arqueduct_backend import error_handlers, protocols
+from arqueduct_backend import audit_trail, error_handlers, protocols
+from arqueduct_backend.ambiguity import Unambiguous
 from arqueduct_backend.api import API, describe, operation_id
 from arqueduct_backend.client_address import ClientAddress
 from arqueduct_backend.cross_origin import CrossOrigin
@@ -73,6 +74,7 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastA
         async with opened(settings, embedder) as services:
             app.state.services = services
             yield
+            await audit_trail.tell_dropped(app.state.services, is_last=True)
 
     app = API(
         title="Arqueduct",
@@ -119,6 +121,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(Requests),
         Middleware(HeadLimit),
         Middleware(CrossOrigin, origins=settings.allowed_origins),
+        Middleware(Unambiguous),
         Middleware(BodyLimit, most=BODY_BYTES, idle=settings.body_idle_seconds, except_at=frozenset({UPLOADS})),
         Middleware(KeptAnswers),
     ]

@@ -70,6 +70,7 @@ class JobSelection(BaseModel):
     ids: Annotated[list[UUID] | None, Field(max_length=MOST_NAMED)] = None
     states: Annotated[list[JobState] | None, Field(max_length=MOST_NAMED)] = None
     kinds: Annotated[list[Name] | None, Field(max_length=MOST_NAMED)] = None
+    """`webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant."""
     document_ids: Annotated[list[UUID] | None, Field(max_length=MOST_NAMED)] = None
     user_id: UUID | None = None
     """Who created them."""
@@ -108,7 +109,8 @@ class JobAttempt(Answer):
     """One attempt at a job."""
 
     attempt: int
-    worker: str
+    worker: str | None
+    """Its name, for who has `jobs:inspect`: owners and administrators; null for everybody else."""
     version: str
     """Of the worker."""
     started_at: datetime
@@ -120,7 +122,7 @@ class JobAttempt(Answer):
     code: str | None = Field(examples=["dependency_unavailable"])
     message: str | None
     traceback: str | None
-    """For owners and administrators of the tenant; null for everybody else, and where there was no error."""
+    """For who has `jobs:inspect`; null for everybody else, and where there was no error."""
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "JobAttempt":

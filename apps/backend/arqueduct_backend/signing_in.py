@@ -1,7 +1,5 @@
 """What every way of signing in has in common: choosing the tenant, starting the session, writing it down."""
 
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,8 @@ from arqueduct.errors import Forbidden, NotFound
 from arqueduct.identity import Identity, key_hash
 from arqueduct.ids import new_id
 from arqueduct.repositories import audit, sessions
+from arqueduct.repositories.audit import Actor
+from arqueduct.repositories.invitations import Guest
 from arqueduct.repositories.sessions import Candidate, NewSession, Place, Renewal
 from arqueduct.tokens import new_refresh_token
 from arqueduct_backend.access import Acting, actor_of
@@ -25,14 +25,17 @@ from arqueduct_backend.dependencies import known
 from arqueduct_backend.problems import NOTED
 from arqueduct_backend.state import State
 
-__all__ = ["chosen", "next_token", "note_failed_login", "note_failed_renewal", "renewed", "started"]
+__all__ = [
+    "chosen",
+    "next_token",
+    "note_failed_acceptance",
+    "note_failed_login",
+    "note_failed_renewal",
+    "renewed",
+    "started",
+]
 
 log = structlog.get_logger()
-
-FAILURES_A_MINUTE = 300
-"""Lines about failed logins that one process writes: guessing must not fill the disk."""
-
-_failures: deque[float] = deque(maxlen=FAILURES_A_MINUTE)
 
 
 def chosen(places: Sequence[Place], wanted: UUID | None) -> Place:
@@ -127,15 +130,35 @@ async def note_failed_login(
     services: State, connection: HTTPConnection, candidate: Candidate, wanted: UUID | None, code: str
 ) -> None:
     """One line, for the tenant if the address is known. The same work for both, so that time tells nothing."""
-    connection.scope[NOTED] = True
-    if _is_flood():
-        metrics.audit_dropped.inc()
-        return
     there = [place.tenant_id for place in candidate.places]
     tenant_id = wanted if wanted in there else (there[0] if there else None)
-    actor = replace(actor_of(connection, None), tenant_id=tenant_id, user_id=candidate.user_id if tenant_id else None)
-    async with services.database.transaction(tenant_id) as transaction:
-        await audit.add(transaction.driver, actor, "denied", code=code)
+    guessed = replace(actor_of(connection, None), tenant_id=tenant_id, user_id=candidate.user_id if tenant_id else None)
+    await _note(services, connection, [guessed], code)
+
+
+async def note_failed_acceptance(services: State, connection: HTTPConnection, guest: Guest, code: str) -> None:
+    """Somebody with an invitation did not know the password of who has its address: a line in a tenant of that person,
+    as of a failed login, and one in the tenant that invites, which is not told who it is.
+    """
+    assert guest.user_id is not None  # noqa: S101  # else there is no password to guess
+    async with services.database.transaction() as transaction:
+        places = await sessions.places(transaction.driver, guest.user_id)
+    invited = replace(actor_of(connection, None), tenant_id=guest.tenant_id)
+    elsewhere = [place.tenant_id for place in places if place.tenant_id != guest.tenant_id]
+    guessed = [replace(invited, tenant_id=tenant_id, user_id=guest.user_id) for tenant_id in elsewhere[:1]]
+    await _note(services, connection, [*guessed, invited], code)
+
+
+async def _note(services: State, connection: HTTPConnection, actors: Sequence[Actor], code: str) -> None:
+    """The same refusal, for each tenant that it concerns."""
+    connection.scope[NOTED] = True
+    first = actors[0]
+    if not services.guesses.takes(first.address or "", first.tenant_id):
+        metrics.audit_dropped.inc()
+        return
+    for actor in actors:
+        async with services.database.transaction(actor.tenant_id) as transaction:
+            await audit.add(transaction.driver, actor, "denied", code=code)
 
 
 def _tokens(services: State, caller: Identity, refresh_token: str, until: datetime) -> Tokens:
@@ -152,11 +175,3 @@ def _tokens(services: State, caller: Identity, refresh_token: str, until: dateti
         refresh_token=refresh_token,
         session_id=caller.session_id,
     )
-
-
-def _is_flood() -> bool:
-    now = time.monotonic()
-    if len(_failures) == FAILURES_A_MINUTE and now - _failures[0] < 60:
-        return True
-    _failures.append(now)
-    return False

@@ -26,6 +26,7 @@ from arqueduct_backend.embedder import QueryEmbedder
 from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.oidc import Provider
 from arqueduct_backend.rate_limits import RateLimits
+from arqueduct_backend.refusals import EACH, Refusals
 
 __all__ = ["State", "opened"]
 
@@ -50,6 +51,9 @@ class State:
     passwords: Passwords
     provider: Provider | None
     """The OpenID provider, if people may sign in with one."""
+    strangers: Refusals
+    guesses: Refusals
+    """At passwords, apart from all else that strangers try: as many lines as the budget allows attempts."""
 
 
 @asynccontextmanager
@@ -103,4 +107,6 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
             access_tokens=AccessTokens(secret_keys, settings.access_token_seconds),
             passwords=passwords,
             provider=provider,
+            strangers=Refusals(),
+            guesses=Refusals(each=max(EACH, settings.sign_ins_per_address)),
         )

@@ -9,6 +9,7 @@ import structlog
 
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
+from arqueduct.permissions import check_kinds, withheld
 from arqueduct.repositories import steering
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend.access import Acting
@@ -28,12 +29,14 @@ PAUSES = (0.05, 0.2, 0.5)
 
 
 async def steer(services: State, acting: Acting, action: Action, wanted: JobFilter) -> Steered:
-    """Does it to the caller's jobs that fit and whose state allows it.
+    """Does it to the caller's jobs that fit and whose state allows it. Kinds that he may not steer do not fit.
 
     A job is changed once, also when it fits again meanwhile, as one that was retried and failed at once does. Raises
-    `DependencyUnavailable`; what was committed before stays.
+    `Forbidden` if he names such a kind, and `DependencyUnavailable`; what was committed before stays.
     """
     caller = acting.identity
+    check_kinds(caller.permissions, wanted.kinds or (), steers=True)
+    wanted = replace(wanted, without=withheld(caller.permissions, steers=True))
     changed: set[UUID] = set()
     asked: set[UUID] = set()
     for pause in (*PAUSES, None):

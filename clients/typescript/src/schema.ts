@@ -60,7 +60,7 @@ export interface paths {
          * @description Makes whoever has the token a member; then he signs in. Needs no key.
          *
          *     For an address that nobody has yet the password becomes that of a new user. A user who is there already proves with
-         *     his password that the invitation is his.
+         *     his password that the invitation is his; one that is too weak by now he changes first.
          */
         post: operations["accept_invitation"];
         delete?: never;
@@ -161,6 +161,8 @@ export interface paths {
         /**
          * Finish Oidc
          * @description Starts a session for somebody the provider knows: linked to an account already, or invited.
+         *
+         *     With the `tenant_id` of a tenant that has invited his verified address he accepts its invitation.
          */
         post: operations["finish_oidc"];
         delete?: never;
@@ -480,7 +482,7 @@ export interface paths {
         };
         /**
          * List Jobs
-         * @description The newest first.
+         * @description The newest first. The kind `webhook.deliver` needs `webhooks:read`.
          */
         get: operations["list_jobs"];
         put?: never;
@@ -1873,7 +1875,7 @@ export interface components {
             started_at: string;
             /**
              * Traceback
-             * @description For owners and administrators of the tenant; null for everybody else, and where there was no error.
+             * @description For who has `jobs:inspect`; null for everybody else, and where there was no error.
              */
             traceback: string | null;
             /**
@@ -1881,8 +1883,11 @@ export interface components {
              * @description Of the worker.
              */
             version: string;
-            /** Worker */
-            worker: string;
+            /**
+             * Worker
+             * @description Its name, for who has `jobs:inspect`: owners and administrators; null for everybody else.
+             */
+            worker: string | null;
         };
         /**
          * JobAttempts
@@ -2002,7 +2007,10 @@ export interface components {
             error_code?: string | null;
             /** Ids */
             ids?: string[] | null;
-            /** Kinds */
+            /**
+             * Kinds
+             * @description `webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant.
+             */
             kinds?: string[] | null;
             /** States */
             states?: components["schemas"]["JobState"][] | null;
@@ -2468,7 +2476,7 @@ export interface components {
             state: string;
             /**
              * Tenant Id
-             * @description Where to; the tenant he has belonged to for longest unless told.
+             * @description Where to; the tenant he has belonged to for longest unless told. One that has invited him counts, too.
              */
             tenant_id?: string | null;
         };
@@ -3138,6 +3146,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_AuditLine_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -3225,6 +3242,15 @@ export interface operations {
                     "text/csv": string;
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -3301,6 +3327,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InvitationAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The address or the password is wrong. */
@@ -3399,6 +3434,15 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The address or the password is wrong. */
             401: {
                 headers: {
@@ -3489,6 +3533,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -3572,6 +3625,15 @@ export interface operations {
                     "application/json": components["schemas"]["Ended"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -3583,6 +3645,15 @@ export interface operations {
             };
             /** @description This identity may not do that. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This request came with an API key, which has no session. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3644,6 +3715,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -3724,6 +3804,15 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description What the OpenID provider said does not prove who this is. */
             401: {
                 headers: {
@@ -3753,6 +3842,15 @@ export interface operations {
             };
             /** @description The body of this request came too slowly, or no further. */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Several tenants have invited the address of this person. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3816,6 +3914,15 @@ export interface operations {
                     "application/json": components["schemas"]["ProviderPage"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is nothing with this id or at this address. */
             404: {
                 headers: {
@@ -3874,6 +3981,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -3894,6 +4010,15 @@ export interface operations {
             };
             /** @description The body of this request came too slowly, or no further. */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This request came with an API key, which has no session. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3967,6 +4092,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description This token to choose a new password is unknown, used or too old. */
             401: {
@@ -4055,6 +4189,15 @@ export interface operations {
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This session has ended, or its refresh token is unknown. This refresh token was used before, so its session was ended. */
             401: {
                 headers: {
@@ -4134,6 +4277,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_SessionShown_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -4145,6 +4297,15 @@ export interface operations {
             };
             /** @description This identity may not do that. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This request came with an API key, which has no session. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4208,6 +4369,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -4228,6 +4398,15 @@ export interface operations {
             };
             /** @description There is nothing with this id or at this address. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This request came with an API key, which has no session. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4296,6 +4475,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Document_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -4382,6 +4570,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -4506,6 +4703,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -4591,6 +4797,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description No valid API key or access token came with this request. */
             401: {
@@ -4691,6 +4906,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -4810,6 +5034,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Chunk_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -4919,6 +5152,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -5011,6 +5253,15 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5110,6 +5361,15 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -5178,6 +5438,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_InvitationShown_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5259,6 +5528,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InvitationMade"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5362,6 +5640,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -5455,6 +5742,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Job_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -5529,6 +5825,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5614,6 +5919,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobAttempts"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5711,6 +6025,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -5830,6 +6153,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_JobEvent_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -5925,6 +6257,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -6042,6 +6383,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -6155,6 +6505,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -6274,6 +6633,15 @@ export interface operations {
                     "application/json": components["schemas"]["Steered"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -6380,6 +6748,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Steered"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -6490,6 +6867,15 @@ export interface operations {
                     "application/json": components["schemas"]["Steered"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -6596,6 +6982,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Steered"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -6706,6 +7101,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_KeyShown_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -6785,6 +7189,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyMade"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -6897,6 +7310,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -6984,6 +7406,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -7092,6 +7523,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Member_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -7165,6 +7605,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description No valid API key or access token came with this request. */
             401: {
@@ -7262,6 +7711,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -7379,6 +7837,15 @@ export interface operations {
                     "application/json": components["schemas"]["PasswordResetMade"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -7489,6 +7956,15 @@ export interface operations {
                     "application/json": components["schemas"]["Queue"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -7565,6 +8041,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchAnswer"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -7664,6 +8149,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ServiceAccountMade"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -7777,6 +8271,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -7856,6 +8359,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TenantShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -7964,6 +8476,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Webhook_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -8043,6 +8564,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WebhookMade"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -8148,6 +8678,15 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -8230,6 +8769,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description No valid API key or access token came with this request. */
             401: {
@@ -8318,6 +8866,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -8429,6 +8986,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Delivery_"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -8513,6 +9079,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeliveryDetails"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -8602,6 +9177,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */
@@ -8719,6 +9303,15 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -8834,6 +9427,15 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookMade"];
                 };
             };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No valid API key or access token came with this request. */
             401: {
                 headers: {
@@ -8942,6 +9544,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description No valid API key or access token came with this request. */

@@ -411,7 +411,8 @@ class JobAttempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt at a job."""
 
     attempt: int
-    worker: str
+    worker: str | None
+    """Its name, for who has `jobs:inspect`: owners and administrators; null for everybody else."""
     version: str
     """Of the worker."""
     started_at: datetime
@@ -423,7 +424,7 @@ class JobAttempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str | None
     message: str | None
     traceback: str | None
-    """For owners and administrators of the tenant; null for everybody else, and where there was no error."""
+    """For who has `jobs:inspect`; null for everybody else, and where there was no error."""
 
 
 class JobAttempts(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -471,6 +472,7 @@ class JobSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ids: list[UUID] | UnsetType | None = UNSET
     states: "list[JobState] | UnsetType | None" = UNSET
     kinds: list[str] | UnsetType | None = UNSET
+    """`webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant."""
     document_ids: list[UUID] | UnsetType | None = UNSET
     user_id: UUID | UnsetType | None = UNSET
     """Who created them."""
@@ -723,7 +725,7 @@ class ProviderAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     binding: str
     """What the start told the page beside the address."""
     tenant_id: UUID | UnsetType | None = UNSET
-    """Where to; the tenant he has belonged to for longest unless told."""
+    """Where to; the tenant he has belonged to for longest unless told. One that has invited him counts, too."""
 
 
 class ProviderPage(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -171,7 +171,7 @@ class Operations(Transport):
         cursor: str | None = None,
         sort: Literal["-created_at"] | None = None,
     ) -> models.PageJob:
-        """The newest first."""
+        """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
         call: Call[models.PageJob] = Call(
             method="GET",
             path="/api/v1/jobs",
@@ -377,7 +377,7 @@ class Operations(Transport):
         """Makes whoever has the token a member; then he signs in. Needs no key.
 
         For an address that nobody has yet the password becomes that of a new user. A user who is there already
-        proves with his password that the invitation is his."""
+        proves with his password that the invitation is his; one that is too weak by now he changes first."""
         call: Call[models.InvitationAccepted] = Call(
             method="POST", path="/api/v1/auth/invitations/accept", answers=models.InvitationAccepted, body=body
         )
@@ -547,7 +547,9 @@ class Operations(Transport):
         return self.call(call)
 
     def finish_oidc(self, body: models.ProviderAnswer) -> models.SignedIn:
-        """Starts a session for somebody the provider knows: linked to an account already, or invited."""
+        """Starts a session for somebody the provider knows: linked to an account already, or invited.
+
+        With the `tenant_id` of a tenant that has invited his verified address he accepts its invitation."""
         call: Call[models.SignedIn] = Call(
             method="POST", path="/api/v1/auth/oidc/finish", answers=models.SignedIn, body=body
         )
@@ -841,7 +843,7 @@ class AsyncOperations(AsyncTransport):
         cursor: str | None = None,
         sort: Literal["-created_at"] | None = None,
     ) -> models.PageJob:
-        """The newest first."""
+        """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
         call: Call[models.PageJob] = Call(
             method="GET",
             path="/api/v1/jobs",
@@ -1051,7 +1053,7 @@ class AsyncOperations(AsyncTransport):
         """Makes whoever has the token a member; then he signs in. Needs no key.
 
         For an address that nobody has yet the password becomes that of a new user. A user who is there already
-        proves with his password that the invitation is his."""
+        proves with his password that the invitation is his; one that is too weak by now he changes first."""
         call: Call[models.InvitationAccepted] = Call(
             method="POST", path="/api/v1/auth/invitations/accept", answers=models.InvitationAccepted, body=body
         )
@@ -1221,7 +1223,9 @@ class AsyncOperations(AsyncTransport):
         return await self.call(call)
 
     async def finish_oidc(self, body: models.ProviderAnswer) -> models.SignedIn:
-        """Starts a session for somebody the provider knows: linked to an account already, or invited."""
+        """Starts a session for somebody the provider knows: linked to an account already, or invited.
+
+        With the `tenant_id` of a tenant that has invited his verified address he accepts its invitation."""
         call: Call[models.SignedIn] = Call(
             method="POST", path="/api/v1/auth/oidc/finish", answers=models.SignedIn, body=body
         )

@@ -28,6 +28,7 @@ from arqueduct.errors.access import (
     RefreshTokenReused,
     ResetUnknown,
     SessionOver,
+    SeveralInvitations,
     SignInRefused,
     WeakPassword,
     WrongCredentials,
@@ -71,6 +72,7 @@ from arqueduct.errors.jobs import (
     ProviderLimited,
 )
 from arqueduct.errors.requests import (
+    AmbiguousHeaders,
     AnswerNotKept,
     ComplexJSON,
     HeadersTooLarge,
@@ -99,6 +101,7 @@ from arqueduct.errors.webhooks import (
 __all__ = [
     "AccessTokenExpired",
     "AlreadyMember",
+    "AmbiguousHeaders",
     "AnswerNotKept",
     "ArqueductError",
     "ComplexJSON",
@@ -150,6 +153,7 @@ __all__ = [
     "ResetUnknown",
     "SessionOver",
     "SetupError",
+    "SeveralInvitations",
     "SignInRefused",
     "SlowBody",
     "TimeIsUp",

@@ -16,6 +16,7 @@ __all__ = [
     "RefreshTokenReused",
     "ResetUnknown",
     "SessionOver",
+    "SeveralInvitations",
     "SignInRefused",
     "WeakPassword",
     "WrongCredentials",
@@ -85,6 +86,13 @@ class InvitationNeeded(Forbidden):
     advice = "Ask an administrator of a tenant to invite the address that the provider has verified, then begin anew."
 
 
+class SeveralInvitations(RequestError):
+    """Several tenants have invited the address of this person."""
+
+    status = 409
+    advice = "Ask who invited you for the id of the tenant, then begin anew and finish with it as `tenant_id`."
+
+
 class OriginNotAllowed(RequestError):
     """Pages of this origin may not send this request."""
 
@@ -96,7 +104,7 @@ class NoSession(RequestError):
     """This request came with an API key, which has no session."""
 
     status = 409
-    advice = "Only who signed in can sign out; a key is revoked instead."
+    advice = "Sign in: sessions and the password are a person's, and a key is of one tenant. A key itself is revoked."
 
 
 class AlreadyMember(RequestError):

@@ -6,6 +6,7 @@ from typing import Any
 from arqueduct.errors.base import InvalidRequest, RequestError
 
 __all__ = [
+    "AmbiguousHeaders",
     "AnswerNotKept",
     "ComplexJSON",
     "HeadersTooLarge",
@@ -29,6 +30,12 @@ class NotFound(RequestError):
 
     status = 404
     advice = "Check the address and the id; an id of another tenant is not found either."
+
+
+class AmbiguousHeaders(RequestError):
+    """The headers of this request do not say one thing: who calls, or which host is meant."""
+
+    advice = "Send one credential, in one header, and one `Host`."
 
 
 class MethodNotAllowed(RequestError):

@@ -104,6 +104,16 @@ class PasswordReset(SQLModel, table=True):
     __table_args__ = (Index("password_resets_user_id_idx", "user_id"),)
     token_hash: bytes = Field(sa_column=secret_hash(primary_key=True))
     user_id: UUID = Field(sa_column=user())
+    tenant_id: UUID | None = Field(
+        default=None, sa_column=Column(ForeignKey("tenants.id", ondelete="CASCADE"), nullable=True)
+    )
+    """None: offered by who runs the installation."""
+    role: str | None = Field(default=None, sa_column=Column(Text))
+    offered_by: UUID | None = Field(
+        default=None, sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=True)
+    )
+    offered_as: str | None = Field(default=None, sa_column=Column(Text))
+    """The roles of both, then; with others now the token is worth nothing."""
     created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     used_at: datetime | None = Field(default=None, sa_column=moment())

@@ -14,13 +14,13 @@ MOST = 100
 
 _ATTEMPTS = """
     SELECT * FROM (
-        SELECT attempt, worker, version, started_at, ended_at, outcome, stage, code, message,
-            CASE WHEN $2 THEN traceback END AS traceback
+        SELECT attempt, CASE WHEN $2 THEN worker END AS worker, version, started_at, ended_at, outcome, stage, code,
+            message, CASE WHEN $2 THEN traceback END AS traceback
         FROM job_attempts WHERE job_id = $1 ORDER BY attempt DESC LIMIT $3
     ) newest ORDER BY attempt
 """
 
 
-async def attempts_of(transaction: Transaction, job_id: UUID, *, with_traceback: bool) -> Sequence[asyncpg.Record]:
-    """The newest `MOST`, the oldest of them first."""
-    return await transaction.driver.fetch(_ATTEMPTS, job_id, with_traceback, MOST)
+async def attempts_of(transaction: Transaction, job_id: UUID, *, inspected: bool) -> Sequence[asyncpg.Record]:
+    """The newest `MOST`, the oldest of them first. `inspected`: with tracebacks and the names of workers."""
+    return await transaction.driver.fetch(_ATTEMPTS, job_id, inspected, MOST)

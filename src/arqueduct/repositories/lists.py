@@ -15,7 +15,7 @@ from arqueduct.database import Transaction
 from arqueduct.models import Job, JobEvent
 from arqueduct.webhooks.kinds import OURS
 
-__all__ = ["Workforce", "chunks_page", "events_page", "jobs_page", "position", "workforce"]
+__all__ = ["Workforce", "chunks_page", "events_page", "job", "jobs_page", "position", "workforce"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,18 @@ async def position(transaction: Transaction, job_id: UUID) -> int | None:
     return found
 
 
+async def job(transaction: Transaction, job_id: UUID, *, without: Sequence[str], locked: bool = False) -> Job | None:
+    """One that is not of the kinds `without`. `locked`: nobody else changes it until the transaction ends."""
+    query = select(Job).where(Job.id == job_id, Job.kind.not_in(without))  # type: ignore[attr-defined]  # a column, not a str
+    if locked:
+        query = query.with_for_update()
+    return (await transaction.session.exec(query)).one_or_none()
+
+
 async def jobs_page(
     transaction: Transaction,
     *,
+    without: Sequence[str],
     limit: int,
     before: UUID | None = None,
     state: str | None = None,
@@ -76,9 +85,9 @@ async def jobs_page(
 ) -> Sequence[Job]:
     """The newest first, from the one older than `before`; ids are in order of creation.
 
-    Jobs that deliver webhooks are among them only where their kind is asked for.
+    None of the kinds `without` is among them; jobs that deliver webhooks are only where their kind is asked for.
     """
-    query = select(Job).order_by(Job.id.desc()).limit(limit)  # type: ignore[attr-defined]  # a column, not a UUID
+    query = select(Job).where(Job.kind.not_in(without)).order_by(Job.id.desc()).limit(limit)  # type: ignore[attr-defined]  # columns
     if before is not None:
         query = query.where(Job.id < before)
     if kind is None:

@@ -46,10 +46,11 @@ _NEWER = f"""
 _VALID = """
     SELECT k.id FROM api_keys k JOIN memberships m USING (tenant_id, user_id) JOIN users u ON u.id = k.user_id
     WHERE k.id = ANY ($1::uuid[]) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-        AND u.disabled_at IS NULL
+        AND m.created_at <= k.created_at AND u.disabled_at IS NULL
     UNION ALL
     SELECT s.id FROM sessions s JOIN memberships m USING (tenant_id, user_id) JOIN users u ON u.id = s.user_id
-    WHERE s.id = ANY ($1::uuid[]) AND s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+    WHERE s.id = ANY ($1::uuid[]) AND s.ended_at IS NULL AND s.expires_at > now()
+        AND m.created_at <= s.created_at AND u.disabled_at IS NULL
 """
 
 
@@ -64,6 +65,6 @@ async def newer(driver: Driver, user_ids: Sequence[UUID], known: Mapping[str, in
 
 
 async def valid_proofs(driver: Driver, ids: Collection[UUID | None]) -> set[UUID]:
-    """API keys and sessions that are still worth something."""
+    """API keys and sessions that are still worth something, as `authenticate` and `session_identity` see it."""
     rows = await driver.fetch(_VALID, [known for known in ids if known])
     return {row["id"] for row in rows}

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from arqueduct.database import Driver
-from arqueduct.errors import LastOwner, NotFound
+from arqueduct.errors import Forbidden, LastOwner, NotAuthenticated, NotFound
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission, Role, granted
 from arqueduct.repositories import invitations
@@ -26,6 +26,7 @@ __all__ = [
     "remove",
     "rename_tenant",
     "set_role",
+    "stand",
     "tenant",
 ]
 
@@ -116,6 +117,19 @@ async def set_role(driver: Driver, member: Held, role: Role) -> Sequence[UUID]:
     return await invitations.withdraw(driver, member.tenant_id, member.user_id, _beyond(granted(role)))
 
 
+async def stand(driver: Driver, tenant_id: UUID, user_id: UUID, role: str) -> None:
+    """Keeps somebody a member with this role until the transaction ends. Raises `NotAuthenticated` or `Forbidden` for
+    one who has lost his membership or this role since he proved who he is.
+    """
+    found = await driver.fetchval(
+        "SELECT role FROM memberships WHERE tenant_id = $1 AND user_id = $2 FOR KEY SHARE", tenant_id, user_id
+    )
+    if found is None:
+        raise NotAuthenticated("You are no member of this tenant any more.")
+    if found != role:
+        raise Forbidden("Your role was changed while this was carried out. Send it again if you still may.")
+
+
 async def remove(driver: Driver, member: Held) -> dict[str, list[str]]:
     """Ends his sessions and keys in this tenant, and revokes the invitations he sent.
 
@@ -137,10 +151,19 @@ async def add_service(driver: Driver, name: str) -> UUID:
     return user_id
 
 
-async def offer_reset(driver: Driver, user_id: UUID, token_hash: bytes, lasts: timedelta) -> datetime | None:
-    """Lets a member of the transaction's tenant choose a new password: until when. None: he is in other tenants too."""
+async def offer_reset(
+    driver: Driver, user_id: UUID, token_hash: bytes, lasts: timedelta, *, offered_by: UUID
+) -> datetime | None:
+    """Lets a member of the transaction's tenant choose a new password: until when. None: he is in other tenants too.
+
+    Worth nothing as soon as he, or the member who offers it, has another role or is in another tenant.
+    """
     row = await driver.fetchrow(
-        "SELECT now() + $3 AS expires_at, offer_reset($1, $2, now() + $3) AS is_offered", user_id, token_hash, lasts
+        "SELECT now() + $3 AS expires_at, offer_reset($1, $2, now() + $3, $4) AS is_offered",
+        user_id,
+        token_hash,
+        lasts,
+        offered_by,
     )
     return row["expires_at"] if row and row["is_offered"] else None
 

@@ -4,7 +4,7 @@ Who somebody is must be known before a tenant is, so much of this calls function
 row-level security; what each may do is in sql/versions/0004_access.up.sql.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -19,15 +19,18 @@ from arqueduct.tokens import Claims
 
 __all__ = [
     "Candidate",
+    "Invited",
     "NewSession",
     "Place",
     "Renewal",
+    "accept",
     "candidate",
     "end",
     "end_all",
     "enter",
+    "held_password_hash",
     "identity",
-    "invited",
+    "invitations",
     "known_outside",
     "link",
     "page",
@@ -115,6 +118,15 @@ class Renewal:
     user_id: UUID | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Invited:
+    """An open invitation, and to where."""
+
+    id: UUID
+    tenant_id: UUID
+    tenant: str
+
+
 async def candidate(driver: Driver, email: str) -> Candidate:
     """Asks the same of the database whether the address is known or not."""
     rows = await driver.fetch(_CANDIDATE, email, _NOBODY)
@@ -179,9 +191,9 @@ async def end(driver: Driver, session_id: UUID, user_id: UUID, why: str) -> bool
     return await driver.fetchval(_END, session_id, user_id, why) is not None
 
 
-async def end_all(driver: Driver, user_id: UUID, why: str) -> int:
-    """Ends the sessions of the user in every tenant. Returns how many."""
-    return int(await driver.fetchval("SELECT end_sessions_of($1, $2)", user_id, why))
+async def end_all(driver: Driver, user_id: UUID, why: str) -> Mapping[UUID, int]:
+    """Ends the sessions of the user in every tenant. Returns how many, by tenant."""
+    return _counts(await driver.fetch("SELECT * FROM end_sessions_of($1, $2)", user_id, why))
 
 
 async def person(driver: Driver, user_id: UUID) -> asyncpg.Record:
@@ -197,9 +209,15 @@ async def password_hash(driver: Driver, user_id: UUID) -> str | None:
     return found
 
 
-async def set_password(driver: Driver, user_id: UUID, hashed: str, *, but_not: UUID | None) -> None:
-    """Ends all sessions of the user but one."""
-    await driver.execute("SELECT set_password($1, $2, $3)", user_id, hashed, but_not)
+async def held_password_hash(driver: Driver, user_id: UUID) -> str | None:
+    """As it is now, and stays until the transaction ends: for what was proved with a password before it began."""
+    found: str | None = await driver.fetchval("SELECT hold_credentials_of($1)", user_id)
+    return found
+
+
+async def set_password(driver: Driver, user_id: UUID, hashed: str, *, but_not: UUID | None) -> Mapping[UUID, int]:
+    """Ends all sessions of the user but one. Returns how many, by tenant."""
+    return _counts(await driver.fetch("SELECT * FROM set_password($1, $2, $3)", user_id, hashed, but_not))
 
 
 async def redeem_reset(driver: Driver, presented: bytes, hashed: str) -> UUID | None:
@@ -214,18 +232,32 @@ async def known_outside(driver: Driver, issuer: str, subject: str) -> UUID | Non
     return found
 
 
-async def invited(driver: Driver, email: str, new_user: UUID, name: str | None) -> UUID | None:
-    """Takes up the oldest open invitation of this address; whose account it is then. None: there is none, or he is
-    disabled. An id other than `new_user` is that of an account that was there before: undo it all.
+async def invitations(driver: Driver, email: str) -> Sequence[Invited]:
+    """Those that are open for this address: one a tenant at most."""
+    rows = await driver.fetch("SELECT * FROM invitations_for($1)", email)
+    return [Invited(id=row["id"], tenant_id=row["tenant_id"], tenant=row["tenant"]) for row in rows]
+
+
+async def accept(driver: Driver, invitation_id: UUID, user_id: UUID, name: str | None) -> UUID | None:
+    """Makes `user_id`, who is made if there is no such user, a member. None: the invitation is open no more, he is
+    disabled, or somebody takes the address just now. Another id than his is that of who has the invited address. In
+    both cases nothing may be committed.
     """
-    found: UUID | None = await driver.fetchval(
-        "SELECT accept_invitation(invitation_for($1), $2, $3, '')", email, new_user, name
-    )
+    try:
+        found: UUID | None = await driver.fetchval(
+            "SELECT accept_invitation($1, $2, $3, '')", invitation_id, user_id, name
+        )
+    except asyncpg.UniqueViolationError:
+        return None
     return found
 
 
 async def link(driver: Driver, issuer: str, subject: str, user_id: UUID) -> None:
     await driver.execute("SELECT link_external($1, $2, $3)", issuer, subject, user_id)
+
+
+def _counts(rows: Sequence[asyncpg.Record]) -> Mapping[UUID, int]:
+    return {row["tenant_id"]: row["ended"] for row in rows}
 
 
 def _places(rows: Sequence[asyncpg.Record]) -> Sequence[Place]:

@@ -42,6 +42,8 @@ class JobFilter:
     error_code: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    without: Sequence[str] = ()
+    """Kinds that are not meant, whatever else is said: those that are withheld from who asks."""
 
 
 _ENDED = """
@@ -118,6 +120,7 @@ _FILTER = f"""
     AND ($4::uuid[] IS NULL OR document_id = ANY($4))
     AND ($5::uuid IS NULL OR user_id = $5) AND ($6::text IS NULL OR error ->> 'code' = $6)
     AND ($7::timestamptz IS NULL OR created_at > $7) AND ($8::timestamptz IS NULL OR created_at < $8)
+    AND kind <> ALL($9::text[])
 """
 
 
@@ -143,7 +146,7 @@ async def matching(
     """Jobs of the filter that the action would change. `locked`: without those that somebody else holds just now."""
     lock = "FOR NO KEY UPDATE SKIP LOCKED" if locked else ""
     rows = await driver.fetch(
-        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $9 {lock}",
+        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $10 {lock}",
         *_values(wanted),
         limit,
     )
@@ -168,4 +171,5 @@ def _values(wanted: JobFilter) -> tuple[Any, ...]:
         wanted.error_code,
         wanted.created_after,
         wanted.created_before,
+        wanted.without,
     )

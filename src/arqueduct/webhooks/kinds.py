@@ -1,4 +1,7 @@
-"""Jobs that deliver webhooks. They are no work of a user's: lists and live updates leave them out unless asked."""
+"""Jobs that deliver webhooks. They are no work of a user's: lists leave them out unless asked, live updates always.
+
+Who may see and steer them is in `arqueduct.permissions.KINDS`.
+"""
 
 __all__ = ["DELIVER", "NOT_OURS", "OURS", "is_ours"]
 

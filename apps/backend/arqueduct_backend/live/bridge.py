@@ -1,7 +1,8 @@
 """Carries job states from Redis to the clients of this process, and from Postgres what Redis lost on the way.
 
 A client counts on this: it is registered first, then its channel is confirmed, then the rows are read. So every
-state is either in the rows that it gets, or heard afterwards, or – Redis being away – read again within seconds.
+state is either in the rows that it gets, or heard afterwards, or – Redis being away – read again within seconds. The
+same holds for what it proved itself with: its end is either seen beside the rows, or heard afterwards.
 """
 
 import asyncio
@@ -113,8 +114,9 @@ class Bridge:
             self._subscriber.remove(channel)
 
     async def _first(self, client: Client, channel: bytes) -> Snapshot:
+        """Raises `NotAuthenticated` for who was let in by what has ended since."""
         await self._subscriber.confirmed(channel, self.limits.confirm)
-        return await self._snapshots.read(client.identity.tenant_id, client.identity.user_id)
+        return await self._snapshots.read(client.identity)
 
     def _on_message(self, channel: bytes, data: bytes) -> None:
         mine = self._audiences.get(channel)
@@ -134,7 +136,10 @@ class Bridge:
                 audience.deliver(update)
 
     async def _keep_fresh(self) -> None:
-        """Reads again what clients look at: at once after Redis came back, and now and then anyway."""
+        """Reads again what clients look at: at once after Redis came back, and now and then anyway.
+
+        What Redis lost may have been a word to look at proofs, too.
+        """
         while True:
             try:
                 async with asyncio.timeout(self.limits.anti_entropy):
@@ -143,6 +148,8 @@ class Bridge:
             except TimeoutError:
                 reason = "anti_entropy"
             self._missed.clear()
+            if reason == "redis":
+                await _once(self._recheck_proofs)
             await _once(partial(self._resync, reason))
 
     async def _resync(self, reason: str) -> None:

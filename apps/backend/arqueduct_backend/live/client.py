@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Literal, TypeAlias, get_args
 
 from arqueduct import metrics
-from arqueduct.errors import DependencyUnavailable
+from arqueduct.errors import DependencyUnavailable, NotAuthenticated
 from arqueduct.events import MessageType
 from arqueduct.identity import Identity
 from arqueduct.ids import new_id
 from arqueduct_backend.live import updates
-from arqueduct_backend.live.closing import TOO_SLOW, TRY_LATER, Close
+from arqueduct_backend.live.closing import NOT_SIGNED_IN, TOO_SLOW, TRY_LATER, Close
 from arqueduct_backend.live.slot import Slot
 from arqueduct_backend.live.snapshots import Snapshot
 from arqueduct_backend.live.updates import Notice, Outgoing, Update
@@ -77,6 +77,9 @@ class Client:
             first = await snapshot()
         except DependencyUnavailable:
             self.end(TRY_LATER)
+            return
+        except NotAuthenticated:
+            self.end(NOT_SIGNED_IN)
             return
         self.slot.open(first.seqs)
         yield self._counted(first.notice)

@@ -10,13 +10,15 @@ import msgspec
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from arqueduct.errors import NotAuthenticated
+from arqueduct.errors import NotAuthenticated, RequestError
 from arqueduct.identity import Identity
+from arqueduct.repositories import live
 from arqueduct_backend import dependencies
 from arqueduct_backend.live.tickets import Tickets, is_ticket
+from arqueduct_backend.problems import problem_of
 from arqueduct_backend.state import State
 
-__all__ = ["PROTOCOL", "has_own_origin", "identify", "last_connection", "sign_in", "text_of"]
+__all__ = ["BEARER", "PROTOCOL", "has_own_origin", "identify", "last_connection", "refuse", "sign_in", "text_of"]
 
 PROTOCOL = "arqueduct.v1"
 """The WebSocket subprotocol that the server selects where a client offers it."""
@@ -75,9 +77,12 @@ async def sign_in(websocket: WebSocket, services: State) -> Identity:
 
 
 async def _redeem(connection: HTTPConnection, services: State, ticket: str) -> Identity:
-    """A ticket is an identity that was proved already; a made-up one is charged to the address."""
+    """A ticket is worth what it was got with is worth now; a made-up one is charged to the address."""
     try:
         identity = await Tickets(services.redis, services.keys).redeem(ticket)
+        async with services.database.transaction(identity.tenant_id) as transaction:
+            if not await live.valid_proofs(transaction.driver, [identity.proof]):
+                raise NotAuthenticated("The key or the session that this ticket was got with has ended.")
     except NotAuthenticated:
         await services.budgets.stranger(connection)
         raise
@@ -98,3 +103,12 @@ def text_of(message: Any) -> str:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     return message.get("text") or ""
+
+
+async def refuse(websocket: WebSocket, error: RequestError) -> None:
+    """Before the handshake ends: a stranger's page learns nothing but the status, and a flood costs little."""
+    await websocket.receive()
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(problem_of(websocket, error))
+    else:
+        await websocket.close()

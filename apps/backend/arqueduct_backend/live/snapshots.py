@@ -1,12 +1,14 @@
 """All that a user has under way, read once for everyone who waits for it."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from arqueduct.database import Database
+from arqueduct.errors import NotAuthenticated
+from arqueduct.identity import Identity
 from arqueduct.lifecycle import UNFINISHED
 from arqueduct.repositories import jobs, live
 from arqueduct_backend.live.updates import Notice, notice
@@ -23,6 +25,16 @@ class Snapshot:
 
     notice: Notice
     seqs: Mapping[str, int]
+    valid: Collection[UUID]
+    """Of the proofs of those who waited for it, the ones that were still worth something."""
+
+
+@dataclass(kw_only=True)
+class _Reading:
+    """One that has not begun yet."""
+
+    task: asyncio.Task[Snapshot]
+    proofs: set[UUID | None] = field(default_factory=set)
 
 
 class Snapshots:
@@ -31,18 +43,25 @@ class Snapshots:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turns = asyncio.Semaphore(AT_A_TIME)
-        self._waiting: dict[tuple[UUID, UUID], asyncio.Task[Snapshot]] = {}
+        self._waiting: dict[tuple[UUID, UUID], _Reading] = {}
         self._reading: set[asyncio.Task[Snapshot]] = set()
 
-    async def read(self, tenant_id: UUID, user_id: UUID) -> Snapshot:
-        """What is committed at some moment after this call. Raises `DependencyUnavailable`."""
-        key = (tenant_id, user_id)
+    async def read(self, identity: Identity) -> Snapshot:
+        """What is committed at some moment after this call.
+
+        Raises `NotAuthenticated` if the proof is worth nothing at that moment, and `DependencyUnavailable`.
+        """
+        key = (identity.tenant_id, identity.user_id)
         reading = self._waiting.get(key)
         if reading is None:
-            reading = self._waiting[key] = asyncio.create_task(self._read(key))
-            self._reading.add(reading)
-            reading.add_done_callback(self._forget)
-        return await asyncio.shield(reading)  # one client that leaves takes nothing from the others
+            reading = self._waiting[key] = _Reading(task=asyncio.create_task(self._read(key)))
+            self._reading.add(reading.task)
+            reading.task.add_done_callback(self._forget)
+        reading.proofs.add(identity.proof)
+        found = await asyncio.shield(reading.task)  # one client that leaves takes nothing from the others
+        if identity.proof not in found.valid:
+            raise NotAuthenticated
+        return found
 
     def _forget(self, reading: asyncio.Task[Snapshot]) -> None:
         self._reading.discard(reading)
@@ -54,10 +73,11 @@ class Snapshots:
         try:
             await self._turns.acquire()
         finally:
-            del self._waiting[key]
+            proofs = self._waiting.pop(key).proofs
         try:
             async with self._database.transaction(tenant_id) as transaction:
-                rows = await live.of_user(transaction.driver, user_id)
+                valid = await live.valid_proofs(transaction.driver, proofs)
+                rows = await live.of_user(transaction.driver, user_id) if valid else []
         finally:
             self._turns.release()
         unfinished = sum(row["state"] in UNFINISHED for row in rows)
@@ -67,4 +87,4 @@ class Snapshots:
             truncated=unfinished >= live.MOST_UNFINISHED,
             timestamp=datetime.now(UTC),
         )
-        return Snapshot(notice=message, seqs={str(row["id"]): row["seq"] for row in rows})
+        return Snapshot(notice=message, seqs={str(row["id"]): row["seq"] for row in rows}, valid=valid)

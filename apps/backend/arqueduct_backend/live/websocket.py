@@ -17,7 +17,6 @@ from arqueduct.errors import (
     Forbidden,
     NotAuthenticated,
     RateLimited,
-    RequestError,
     TooManyConnections,
 )
 from arqueduct.permissions import Permission, check
@@ -29,7 +28,6 @@ from arqueduct_backend.live.closing import Close
 from arqueduct_backend.live.limits import Limits
 from arqueduct_backend.live.pace import Pace
 from arqueduct_backend.live.updates import Notice
-from arqueduct_backend.problems import problem_of
 from arqueduct_backend.state import State
 
 __all__ = ["serve"]
@@ -51,13 +49,13 @@ async def serve(websocket: WebSocket, user_id: str | None = None) -> None:
     if not handshake.has_own_origin(websocket, services):
         log.warning("origin refused", origin=websocket.headers.get("origin", "")[:200])
         await audit_trail.refused(websocket, code=Forbidden.code)
-        await _refuse(websocket, Forbidden(FOREIGN))
+        await handshake.refuse(websocket, Forbidden(FOREIGN))
         return
     with ExitStack() as waiting:
         try:
             waiting.enter_context(services.bridge.gate.waiting(websocket.client.host if websocket.client else ""))
         except TooManyConnections as error:
-            await _refuse(websocket, error)
+            await handshake.refuse(websocket, error)
             return
         await _admit(websocket, services, user_id, waiting.close)
 
@@ -147,15 +145,6 @@ def _is(text: str, user_id: UUID) -> bool:
         return UUID(text) == user_id
     except ValueError:
         return False
-
-
-async def _refuse(websocket: WebSocket, error: RequestError) -> None:
-    """Before the handshake ends: a stranger's page learns nothing but the status, and a flood costs little."""
-    await websocket.receive()
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(problem_of(websocket, error))
-    else:
-        await websocket.close()
 
 
 async def _close(websocket: WebSocket, close: Close, within: float) -> None:

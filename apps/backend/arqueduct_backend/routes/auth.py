@@ -27,7 +27,7 @@ from arqueduct.identity import Identity, key_hash
 from arqueduct.permissions import Permission
 from arqueduct.repositories import sessions
 from arqueduct_backend import account, cursors, signing_in
-from arqueduct_backend.access import Acting, Acts, needs
+from arqueduct_backend.access import Acting, Acts, in_session, needs
 from arqueduct_backend.budgets import sign_in_budget
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction, known
 from arqueduct_backend.idempotency import always
@@ -65,6 +65,8 @@ async def login(asked: account.Login, request: Request, services: Services) -> a
         raise WrongCredentials
     place = signing_in.chosen(found.places, asked.tenant_id)
     async with services.database.transaction(place.tenant_id) as transaction:
+        if await sessions.held_password_hash(transaction.driver, found.user_id) != found.password_hash:
+            raise WrongCredentials  # it was changed while it was compared, and its sessions ended without this one
         answer = await signing_in.started(
             services,
             request,
@@ -103,24 +105,35 @@ async def refresh(asked: account.RefreshRequest, request: Request, services: Ser
     raise refused
 
 
-@router.post("/logout", dependencies=[needs(Permission.SELF), always()], status_code=204, responses=answers(NoSession))
+@router.post(
+    "/logout",
+    dependencies=[needs(Permission.SELF), in_session(), always()],
+    status_code=204,
+    responses=answers(NoSession),
+)
 async def logout(services: Services, acting: Acts) -> Response:
     """Ends the session that this access token belongs to, with its refresh tokens and live connections."""
-    if acting.identity.session_id is None:
-        raise NoSession
+    assert acting.identity.session_id is not None  # noqa: S101  # in_session
     await _end(services, acting, acting.identity.session_id, "logout")
     return Response(status_code=204)
 
 
-@router.post("/logout-everywhere", dependencies=[needs(Permission.SELF), always()], response_model=account.Ended)
+@router.post(
+    "/logout-everywhere",
+    dependencies=[needs(Permission.SELF), in_session(), always()],
+    response_model=account.Ended,
+    responses=answers(NoSession),
+)
 async def logout_everywhere(services: Services, acting: Acts) -> account.Ended:
     """Ends all sessions of the caller, in every tenant, this one too. API keys stay."""
     mine = acting.identity
     async with services.database.transaction(mine.tenant_id) as transaction:
+        await acting.stand(transaction)
         ended = await sessions.end_all(transaction.driver, mine.user_id, "everywhere")
-        await acting.note(transaction, after={"ended": ended})
+        await acting.note(transaction, after={"ended": ended.get(mine.tenant_id, 0)})
+        await acting.note_elsewhere(transaction, ended)
     await ask_to_recheck(services.bus, mine.user_id)
-    return account.Ended(ended=ended)
+    return account.Ended(ended=sum(ended.values()))
 
 
 @router.get("/me", dependencies=[needs(Permission.SELF)], response_model=account.Account)
@@ -140,20 +153,21 @@ async def get_me(transaction: TenantTransaction, caller: Caller) -> account.Acco
 
 @router.post(
     "/password",
-    dependencies=[needs(Permission.SELF), always()],  # nothing made of a password is kept but its argon2 hash
+    # Nothing made of a password is kept but its argon2 hash.
+    dependencies=[needs(Permission.SELF), in_session(), always()],
     status_code=204,
-    responses=answers(WrongPassword, WeakPassword),
+    responses=answers(NoSession, WrongPassword, WeakPassword),
 )
 async def change_password(
     asked: account.PasswordRequest, request: Request, services: Services, acting: Acts
 ) -> Response:
     """Chooses a new password. All other sessions of the caller end."""
     mine = acting.identity
-    await sign_in_budget(request, str(mine.user_id))
     old, new = asked.old_password.get_secret_value(), asked.new_password.get_secret_value()
     async with services.database.transaction(mine.tenant_id) as transaction:
         person = await sessions.person(transaction.driver, mine.user_id)
         hashed = await sessions.password_hash(transaction.driver, mine.user_id)
+    await sign_in_budget(request, person["email"])  # the same one as that of logins
     if not await services.passwords.verify(old, hashed):
         raise WrongPassword
     if new == old:
@@ -161,8 +175,11 @@ async def change_password(
     passwords.check(new, person["email"])
     hashed = await services.passwords.hash(new)
     async with services.database.transaction(mine.tenant_id) as transaction:
-        await sessions.set_password(transaction.driver, mine.user_id, hashed, but_not=mine.session_id)
-        await acting.note(transaction, after={"user_id": str(mine.user_id)})
+        await acting.stand(transaction)
+        ended = await sessions.set_password(transaction.driver, mine.user_id, hashed, but_not=mine.session_id)
+        told = {"user_id": str(mine.user_id), "ended": ended.get(mine.tenant_id, 0)}
+        await acting.note(transaction, after=told)
+        await acting.note_elsewhere(transaction, ended)
     await ask_to_recheck(services.bus, mine.user_id)
     return Response(status_code=204)
 
@@ -192,9 +209,9 @@ async def reset_password(asked: account.ResetRequest, request: Request, services
 
 @router.get(
     "/sessions",
-    dependencies=[needs(Permission.SELF)],
+    dependencies=[needs(Permission.SELF), in_session()],
     response_model=Page[account.SessionShown],
-    responses=answers(InvalidCursor),
+    responses=answers(InvalidCursor, NoSession),
 )
 async def list_sessions(
     transaction: TenantTransaction, caller: Caller, limit: Limit = 50, cursor: Cursor = None
@@ -211,7 +228,10 @@ async def list_sessions(
 
 
 @router.delete(
-    "/sessions/{session_id}", dependencies=[needs(Permission.SELF)], status_code=204, responses=answers(NotFound)
+    "/sessions/{session_id}",
+    dependencies=[needs(Permission.SELF), in_session()],
+    status_code=204,
+    responses=answers(NotFound, NoSession),
 )
 async def end_session(session_id: UUID, services: Services, acting: Acts) -> Response:
     """Ends a session of one's own in this tenant, with its refresh tokens and live connections."""
@@ -223,6 +243,7 @@ async def _end(services: State, acting: Acting, session_id: UUID, why: str) -> N
     """Raises `NotFound`."""
     mine = acting.identity
     async with services.database.transaction(mine.tenant_id) as transaction:
+        await acting.stand(transaction)
         if not await sessions.end(transaction.driver, session_id, mine.user_id, why):
             raise NotFound
         await acting.note(transaction, before={"session_id": str(session_id)})

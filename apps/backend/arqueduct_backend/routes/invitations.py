@@ -22,9 +22,9 @@ from arqueduct.errors import (
 from arqueduct.identity import Identity, key_hash
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission, Role
-from arqueduct.repositories import invitations
+from arqueduct.repositories import invitations, sessions
 from arqueduct.repositories.invitations import Guest
-from arqueduct_backend import cursors
+from arqueduct_backend import cursors, signing_in
 from arqueduct_backend.access import Acting, Acts, needs
 from arqueduct_backend.budgets import sign_in_budget
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction, known
@@ -69,6 +69,7 @@ async def create_invitation(asked: InvitationAsked, services: Services, acting: 
     check_covers(caller, role)
     token = f"{PREFIX}{secrets.token_urlsafe(TOKEN_BYTES)}"
     async with services.database.transaction(caller.tenant_id) as transaction:
+        await acting.stand(transaction)  # also before a role is handed out that he could have lost
         made = await invitations.add(
             transaction.driver,
             caller.tenant_id,
@@ -107,6 +108,7 @@ async def revoke_invitation(invitation_id: UUID, services: Services, acting: Act
     """Voids its token. One that was accepted or revoked before is not found."""
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
+        await acting.stand(transaction)
         await invitations.revoke(transaction.driver, caller.tenant_id, invitation_id)
         await acting.note(transaction, before={"invitation_id": str(invitation_id)})
     return Response(status_code=204)
@@ -123,41 +125,52 @@ async def accept_invitation(acceptance: Acceptance, request: Request, services: 
     """Makes whoever has the token a member; then he signs in. Needs no key.
 
     For an address that nobody has yet the password becomes that of a new user. A user who is there already proves with
-    his password that the invitation is his.
+    his password that the invitation is his; one that is too weak by now he changes first.
     """
     await services.budgets.stranger(request)
     hashed_token = key_hash(acceptance.token.get_secret_value())
     for _ in range(TRIES):
         async with services.database.transaction() as transaction:
             guest = await invitations.find_open(transaction.driver, hashed_token)
-        # Who invites an address gets its token too: without this he could guess at the password of its user.
-        await sign_in_budget(request, guest.email if guest.user_id else None)
-        hashed = await _proved(services, guest, acceptance.password.get_secret_value())
+        # Who invites an address gets its token too: without this he could guess at the password of its user. It is
+        # charged where nobody has the address too, or what is left of it would tell.
+        await sign_in_budget(request, guest.email)
+        hashed = await _proved(services, request, guest, acceptance.password.get_secret_value())
         identity = await _enter(request, services, guest, acceptance.name, hashed)
         if identity is not None:
             return InvitationAccepted(user_id=identity.user_id, tenant_id=identity.tenant_id)
     raise InvitationNotOpen
 
 
-async def _proved(services: State, guest: Guest, password: str) -> str:
+async def _proved(services: State, request: Request, guest: Guest, password: str) -> str:
     """The hash of a new user's password; of nothing, where the guest has proved to be the user who is there already.
 
-    Raises `WeakPassword` and `WrongCredentials`.
+    Raises `WeakPassword`, whoever has the address: it must not tell whether somebody has. Raises `WrongCredentials`.
     """
+    passwords.check(password, guest.email)
     if guest.user_id is None:
-        passwords.check(password, guest.email)
         return await services.passwords.hash(password)
     if not await services.passwords.verify(password, guest.password_hash):
-        raise WrongCredentials("This address has an account already, and this is not its password.")
+        await signing_in.note_failed_acceptance(services, request, guest, WrongCredentials.code)
+        raise WrongCredentials(
+            "This address has an account already, and this is not its password. An account without a password accepts "
+            "by signing in with the OpenID provider and the `tenant_id` of the tenant that invites."
+        )
     return ""
 
 
 async def _enter(request: Request, services: State, guest: Guest, name: str | None, hashed: str) -> Identity | None:
-    """The new member. None: somebody else took the address meanwhile, and nothing is done."""
+    """The new member. None: somebody else took the address meanwhile, or the password is another now; nothing is
+    done.
+    """
     new_user = guest.user_id or new_id()
     identity = Identity(tenant_id=guest.tenant_id, user_id=new_user, role=guest.role)
     try:
         async with services.database.transaction(guest.tenant_id) as transaction:
+            if guest.user_id is not None:
+                proved = await sessions.held_password_hash(transaction.driver, guest.user_id)
+                if proved != guest.password_hash:
+                    raise _Overtaken
             if not await invitations.accept(transaction.driver, guest, new_user=new_user, name=name, hashed=hashed):
                 raise _Overtaken
             acting = Acting(request, identity)

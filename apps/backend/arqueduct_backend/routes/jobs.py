@@ -14,9 +14,10 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
 )
+from arqueduct.identity import Identity
 from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
-from arqueduct.permissions import Permission
+from arqueduct.permissions import Permission, check_kinds, withheld
 from arqueduct.repositories import documents, lists, steering
 from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, schemas
@@ -50,6 +51,7 @@ Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["d
 async def list_jobs(
     services: Services,
     transaction: TenantTransaction,
+    caller: Caller,
     state: JobState | None = None,
     kind: Kind = None,
     document_id: UUID | None = None,
@@ -57,10 +59,17 @@ async def list_jobs(
     cursor: Cursor = None,
     sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Job]:
-    """The newest first."""
+    """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
     before = cursors.id_of("jobs", cursor)
+    check_kinds(caller.permissions, [kind] if kind else ())
     found = await lists.jobs_page(
-        transaction, limit=limit + 1, before=before, state=state, kind=kind, document_id=document_id
+        transaction,
+        without=withheld(caller.permissions),
+        limit=limit + 1,
+        before=before,
+        state=state,
+        kind=kind,
+        document_id=document_id,
     )
     workforce = await workforce_of(transaction, services)
     return page_of(found, limit, lambda job: schemas.Job.of(job, workforce), lambda last: cursors.of("jobs", last.id))
@@ -69,9 +78,9 @@ async def list_jobs(
 @router.get(
     "/{job_id}", dependencies=[needs(Permission.JOBS_READ)], response_model=schemas.Job, responses=answers(NotFound)
 )
-async def get_job(job_id: UUID, services: Services, transaction: TenantTransaction) -> schemas.Job:
+async def get_job(job_id: UUID, services: Services, transaction: TenantTransaction, caller: Caller) -> schemas.Job:
     """One job as it stands; the WebSocket tells every change of it."""
-    return await _answer(transaction, services, job_id)
+    return await _answer(transaction, services, await _find(transaction, caller, job_id))
 
 
 @router.get(
@@ -81,11 +90,11 @@ async def get_job(job_id: UUID, services: Services, transaction: TenantTransacti
     responses=answers(NotFound, InvalidCursor),
 )
 async def list_job_events(
-    job_id: UUID, transaction: TenantTransaction, limit: Limit = 50, cursor: Cursor = None
+    job_id: UUID, transaction: TenantTransaction, caller: Caller, limit: Limit = 50, cursor: Cursor = None
 ) -> schemas.Page[schemas.JobEvent]:
     """Its history, the oldest first: each change of state or stage."""
     after = cursors.number_of("events", cursor)
-    await _find(transaction, job_id)
+    await _find(transaction, caller, job_id)
     found = await lists.events_page(transaction, job_id, limit=limit + 1, after=after)
     return page_of(found, limit, schemas.JobEvent.of, lambda last: cursors.of("events", last.seq))
 
@@ -98,8 +107,8 @@ async def list_job_events(
 )
 async def list_job_attempts(job_id: UUID, transaction: TenantTransaction, caller: Caller) -> JobAttempts:
     """Who ran it and how each attempt ended, the oldest first; of more than a hundred the newest."""
-    await _find(transaction, job_id)
-    found = await attempts_of(transaction, job_id, with_traceback=Permission.JOBS_INSPECT in caller.permissions)
+    await _find(transaction, caller, job_id)
+    found = await attempts_of(transaction, job_id, inspected=Permission.JOBS_INSPECT in caller.permissions)
     return JobAttempts(items=[JobAttempt.of(row) for row in found])
 
 
@@ -150,15 +159,17 @@ async def retry_job(job_id: UUID, response: Response, services: Services, acting
 
 
 async def _act(action: Action, job_id: UUID, response: Response, services: State, acting: Acting) -> schemas.Job:
-    async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        job = await _find(transaction, job_id, locked=True)
+    caller = acting.identity
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        job = await _find(transaction, caller, job_id, locked=True)
+        check_kinds(caller.permissions, [job.kind], steers=True)
         check(action, JobState(job.state))
         if action is Action.RETRY and job.document_id and await documents.find(transaction, job.document_id) is None:
             raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
         changed = await steering.apply(transaction.driver, action, [job_id])
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
-        transaction.session.expire_all()  # the session does not know of statements of the driver
-        answer = await _answer(transaction, services, job_id)
+        await transaction.session.refresh(job)  # the session does not know of statements of the driver
+        answer = await _answer(transaction, services, job)
         if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
             response.status_code = 202
             response.headers["Location"] = f"/api/v1/jobs/{job_id}"
@@ -169,15 +180,13 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
     return answer
 
 
-async def _find(transaction: Transaction, job_id: UUID, *, locked: bool = False) -> Job:
-    """`locked`: nobody else changes it until the transaction ends. Raises `NotFound`."""
-    found = await transaction.session.get(Job, job_id, with_for_update=locked)
+async def _find(transaction: Transaction, caller: Identity, job_id: UUID, *, locked: bool = False) -> Job:
+    """One that the caller may see. `locked`: nobody else changes it until the transaction ends. Raises `NotFound`."""
+    found = await lists.job(transaction, job_id, without=withheld(caller.permissions), locked=locked)
     if found is None:
         raise NotFound
     return found
 
 
-async def _answer(transaction: Transaction, services: State, job_id: UUID) -> schemas.Job:
-    """Raises `NotFound`."""
-    job = await _find(transaction, job_id)
-    return schemas.Job.of(job, await workforce_of(transaction, services), await lists.position(transaction, job_id))
+async def _answer(transaction: Transaction, services: State, job: Job) -> schemas.Job:
+    return schemas.Job.of(job, await workforce_of(transaction, services), await lists.position(transaction, job.id))

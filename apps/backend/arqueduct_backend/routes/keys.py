@@ -25,7 +25,7 @@ from arqueduct_backend.live.rechecking import ask_to_recheck
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.people import KeyAsked, KeyChange, KeyMade, KeyShown
 from arqueduct_backend.problems import answers
-from arqueduct_backend.ranks import last_moment, rate_within, scopes_within
+from arqueduct_backend.ranks import check_covers, last_moment, rate_within, scopes_within
 from arqueduct_backend.schemas import Page
 
 __all__ = ["router"]
@@ -112,6 +112,7 @@ async def change_key(key_id: UUID, change: KeyChange, services: Services, acting
     if "requests_per_minute" in values:
         check(caller.permissions, Permission.KEYS_ALL)
     async with services.database.transaction(caller.tenant_id) as transaction:
+        await acting.stand(transaction)
         key = await _find(transaction.driver, caller, key_id)
         changed = await keys.change(transaction.driver, caller.tenant_id, key, values)
         await acting.note(transaction, before=_told(key), after={**_told(changed), "changed": sorted(values)})
@@ -123,6 +124,7 @@ async def revoke_key(key_id: UUID, services: Services, acting: Acts) -> Response
     """Ends a key at once, and the live connections that were opened with it."""
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
+        await acting.stand(transaction)
         key = await _find(transaction.driver, caller, key_id)
         await keys.revoke(transaction.driver, caller.tenant_id, key_id)
         await acting.note(transaction, before=_told(key))
@@ -131,10 +133,18 @@ async def revoke_key(key_id: UUID, services: Services, acting: Acts) -> Response
 
 
 async def _find(driver: Driver, caller: Identity, key_id: UUID) -> asyncpg.Record:
-    """A key that the caller may look after. Raises `NotFound`."""
+    """A key that the caller may look after: his own, and with `keys:all` those of members who may do no more than he.
+
+    Raises `NotFound` or `Forbidden`.
+    """
     found = await keys.find(driver, caller.tenant_id, key_id)
-    if found is None or (found["user_id"] != caller.user_id and Permission.KEYS_ALL not in caller.permissions):
+    if found is None:
         raise NotFound
+    if found["user_id"] != caller.user_id:
+        if Permission.KEYS_ALL not in caller.permissions:
+            raise NotFound
+        owner = await members.find(driver, caller.tenant_id, found["user_id"])
+        check_covers(caller, owner["role"])
     return found
 
 

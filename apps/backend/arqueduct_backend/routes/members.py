@@ -126,7 +126,9 @@ async def offer_password_reset(user_id: UUID, services: Services, acting: Acts) 
         check_covers(caller, held.role)
         if held.role is Role.SERVICE:
             raise NotThisMember("A service account has no password; make it a key.")
-        expires_at = await members.offer_reset(transaction.driver, user_id, key_hash(token), lasts)
+        expires_at = await members.offer_reset(
+            transaction.driver, user_id, key_hash(token), lasts, offered_by=caller.user_id
+        )
         if expires_at is None:
             raise NotThisMember("This member belongs to other tenants too, whose password it is as well.")
         await acting.note(transaction, after={"user_id": str(user_id)})
