@@ -1,6 +1,7 @@
 """What all tests share: real servers, a fresh migrated database a test, and whom to be in it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from arqueduct import embedding, identity, migrations
 from arqueduct.bus import connect
 from arqueduct.database import Database, Role
 from arqueduct.embedding import EmbeddingModel
-from arqueduct.identity import NewIdentity
+from arqueduct.identity import NewIdentity, Password
 from arqueduct.keys import Keys
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
@@ -92,14 +93,20 @@ async def settings(servers: Servers, template: str, tmp_path: Path) -> AsyncIter
     await _as_superuser(servers, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def passwords() -> Iterator[Password]:
+    """Taken in turn, so that people of one test have different ones: hashing one takes longer than most tests do."""
+    return cycle([Password.new() for _ in range(4)])
+
+
 @pytest.fixture
-def new_identity(settings: Settings) -> Callable[[], Awaitable[NewIdentity]]:
+def new_identity(settings: Settings, passwords: Iterator[Password]) -> Callable[[], Awaitable[NewIdentity]]:
     """Makes one more tenant with an owner and a key."""
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
 
     async def make() -> NewIdentity:
-        return await identity.create(url, tenant="test", email=f"{uuid4().hex}@example.org")
+        return await identity.create(url, tenant="test", email=f"{uuid4().hex}@example.org", password=next(passwords))
 
     return make
 

@@ -18,7 +18,7 @@ from arqueduct.models import APIKey, Membership, Tenant, User
 from arqueduct.permissions import Permission, granted
 from arqueduct.repositories import audit
 
-__all__ = ["Identity", "NewIdentity", "authenticate", "create", "key_hash"]
+__all__ = ["Identity", "NewIdentity", "Password", "authenticate", "create", "key_hash"]
 
 KEY_BYTES = 32
 PREFIX_LENGTH = 7
@@ -62,6 +62,19 @@ class NewIdentity:
     api_key: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Password:
+    """One that was made up, with its argon2 hash."""
+
+    text: str
+    hashed: str
+
+    @classmethod
+    def new(cls) -> "Password":
+        text = secrets.token_urlsafe(18)
+        return cls(text=text, hashed=PasswordHash.recommended().hash(text))
+
+
 def key_hash(key: str) -> bytes:
     """Keys carry 256 random bits, so one round of SHA-256 is enough, and quick on every request."""
     return hashlib.sha256(key.encode()).digest()
@@ -79,25 +92,30 @@ async def authenticate(transaction: Transaction, key: str) -> Identity:
         key_id=row["key_id"],
         scopes=tuple(row["scopes"]),
         requests_per_minute=row["requests_per_minute"],
+        expires_at=row["expires_at"].timestamp() if row["expires_at"] else None,
     )
 
 
-async def create(url: str, *, tenant: str, email: str, action: str | None = None) -> NewIdentity:
+async def create(
+    url: str, *, tenant: str, email: str, action: str | None = None, password: Password | None = None
+) -> NewIdentity:
     """Makes a tenant with an owner and an API key, as the owner of the tables; `action` is noted in its audit log.
 
+    The password is a new one unless given. It is hashed on the calling thread, for a tenth of a second.
     Raises `SetupError` if a user has this address already, or the tables are not there.
     """
+    password = password or Password.new()
     new = NewIdentity(
         tenant_id=new_id(),
         user_id=new_id(),
         email=email,
-        password=secrets.token_urlsafe(18),
+        password=password.text,
         api_key=f"aq_{secrets.token_urlsafe(KEY_BYTES)}",
     )
     engine = owner_engine(url)
     try:
         async with engine.begin() as connection:
-            await _insert(connection, new, tenant)
+            await _insert(connection, new, tenant, password.hashed)
             if action is not None:
                 driver = cast("Driver", (await connection.get_raw_connection()).driver_connection)
                 made = {"tenant_id": str(new.tenant_id), "user_id": str(new.user_id)}
@@ -111,13 +129,9 @@ async def create(url: str, *, tenant: str, email: str, action: str | None = None
     return new
 
 
-async def _insert(connection: AsyncConnection, new: NewIdentity, tenant: str) -> None:
+async def _insert(connection: AsyncConnection, new: NewIdentity, tenant: str, password_hash: str) -> None:
     await connection.execute(insert(Tenant).values(id=new.tenant_id, name=tenant))
-    await connection.execute(
-        insert(User).values(
-            id=new.user_id, email=new.email, password_hash=PasswordHash.recommended().hash(new.password)
-        )
-    )
+    await connection.execute(insert(User).values(id=new.user_id, email=new.email, password_hash=password_hash))
     await connection.execute(insert(Membership).values(tenant_id=new.tenant_id, user_id=new.user_id, role="owner"))
     await connection.execute(
         insert(APIKey).values(

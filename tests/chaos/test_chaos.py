@@ -4,7 +4,7 @@ import shutil
 
 from tests.chaos.scenario import Plan, run
 
-PLAN = Plan(jobs=500, seconds=25, seed=7)
+PLAN = Plan(jobs=300, seconds=15, seed=7)
 
 
 async def test_nothing_is_lost_and_nothing_doubled_though_everything_breaks() -> None:
