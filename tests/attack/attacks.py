@@ -8,6 +8,8 @@ from tests.attack.files import header_injection, path_traversal, scripts
 from tests.attack.injection import sql_injection
 from tests.attack.limits import rate_limits, socket_floods
 from tests.attack.origins import origins
+from tests.attack.races import races
+from tests.attack.roles import rising
 from tests.attack.tally import Tally
 from tests.attack.target import Target
 from tests.attack.tenants import cross_tenant, mass_assignment
@@ -35,6 +37,8 @@ ATTACKS: dict[str, Attack] = {
     "socket floods": socket_floods,
     "SSRF by webhooks": ssrf,
     "mass assignment": mass_assignment,
+    "rising above one's role": rising,
+    "races": races,
     "enumeration by timing": enumeration,
 }
 

@@ -1,5 +1,6 @@
 """A name server of the attacker's: each of its names answers differently from one question to the next."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ class Names:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PYTHONPATH": str(RESOLVER), "ATTACK_NAMES": str(self.folder)}
+        path = os.pathsep.join(filter(None, (str(RESOLVER), os.environ.get("PYTHONPATH"))))
+        return {"PYTHONPATH": path, "ATTACK_NAMES": str(self.folder)}
 
     def add(self, *answers: Sequence[str]) -> str:
         """A new name: its first question gets the first of `answers`, and so on; the last stays."""

@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 
+from tests.attack.people import Limited, Member, join, sign_in
 from tests.attack.tally import Tally
 from tests.attack.target import PREFIX, Target
-from tests.integration.trespasses import OF_PATHS, TRESPASSES, Their
+from tests.integration.trespasses import IN_SESSION, OF_PATHS, TRESPASSES, Their
 
 __all__ = ["cross_tenant", "mass_assignment"]
 
@@ -25,30 +26,38 @@ WORDS = b"The nightjar sings behind the wall."
 MARK = "nightjar"
 
 
-OF_SESSIONS = ("change_password", "login", "logout_everywhere")
-"""Tried with tokens; and the end of one's own sessions here."""
+BY_ITSELF = frozenset({"status", "updated_at", "title", "pages", "characters", "chunks"})
+"""What a worker changes of a document meanwhile."""
 
 
 async def cross_tenant(target: Target, tally: Tally) -> None:
     """The table of the isolation test, over the network."""
+    try:
+        mine, their = await join(target, "owner"), await join(target, "owner", by=target.they)
+    except Limited:
+        tally.not_tried("the login is limited just now")
+        return
     async with target.client(target.they) as they:
-        theirs = await _ids_of(they, target)
+        theirs = await _ids_of(they, their, target)
     marks = {str(found) for found in theirs.values()} | {MARK}
+    ids = theirs | {"my.email": mine.email, "my.password": mine.password}
     ever_sent: set[str] = set()  # my own audit log tells me what I tried
     async with target.client(target.me) as me:
         for method, path, operation in target.operations():
             name = operation["operationId"]
+            if name in IN_SESSION:  # some of them end it
+                await sign_in(me, mine)
+            headers = mine.headers if name in IN_SESSION else {}
             for trespass in TRESPASSES.get(name, ()):
                 missing: set[str] = set()
                 sent: set[str] = set()
-                url = _path(path, theirs, missing, sent)
-                body, query = (_put(part, theirs, missing, sent) for part in (trespass.body, trespass.query))
-                if name in OF_SESSIONS:
-                    continue
+                url = _path(path, ids, missing, sent)
+                body, query = (_put(part, ids, missing, sent) for part in (trespass.body, trespass.query))
                 if missing:
                     tally.not_tried(f"{name}: no id of theirs is known for {', '.join(sorted(missing))}")
                     continue
-                answer = await me.request(method, url, params=query, json=body, files=dict(trespass.files) or None)
+                files = dict(trespass.files) or None
+                answer = await me.request(method, url, params=query, json=body, files=files, headers=headers)
                 ever_sent |= sent
                 known = ever_sent if answer.is_error or "audit" in name or "invitation" in name else set()
                 told = [mark for mark in marks - known if mark in answer.text]
@@ -56,27 +65,23 @@ async def cross_tenant(target: Target, tally: Tally) -> None:
                 tally.check(fits and not told, f"{method} {path}: {answer.status_code}, {told} {answer.text[:100]}")
 
 
-async def _ids_of(they: httpx.AsyncClient, target: Target) -> dict[str, str]:
+async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dict[str, str]:
     await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
     if target.has("/invitations"):
         await they.post(f"{PREFIX}/invitations", json={"email": f"{MARK}@example.org", "role": "viewer"})
-    if target.they.password is not None and target.has("/auth/login"):
-        await they.post(f"{PREFIX}/auth/login", json={"email": target.they.email, "password": target.they.password})
     if target.has("/webhooks"):
         made = await they.post(f"{PREFIX}/webhooks", json={"url": "http://127.0.0.1:65500/", "events": ["*"]})
         if made.is_success:
             await they.post(f"{PREFIX}/webhooks/{made.json()['webhook']['id']}/ping")
-    found: dict[str, str] = {}
+    found = {"users.email": their.email}
     for table, (path, field) in LISTS.items():
-        answer = await they.get(f"{PREFIX}{path}")
+        answer = await they.get(f"{PREFIX}{path}", headers=their.headers)
         items = answer.json().get("items", []) if answer.is_success else []
         if items:
             found[table] = items[0].get(field) or items[0]["id"]
     if "webhook_endpoints" in found:
         told = (await they.get(f"{PREFIX}/webhooks/{found['webhook_endpoints']}/deliveries")).json()["items"]
         found |= {"webhook_deliveries": told[0]["id"]} if told else {}
-    if target.they.email is not None:
-        found["users.email"] = target.they.email
     if target.has("/tenant", "get"):
         found["tenants"] = (await they.get(f"{PREFIX}/tenant")).json()["id"]
     return found
@@ -102,62 +107,79 @@ def _put(value: Any, theirs: Mapping[str, str], missing: set[str], sent: set[str
 
 
 async def mass_assignment(target: Target, tally: Tally) -> None:
-    """Fields that the description does not name, and rights that one has not."""
+    """Fields that the description does not name: whatever is answered to them, nothing may come of them."""
     async with target.client(target.they) as they, target.client(target.me) as me:
-        theirs = await _ids_of(they, target)
-        tenant = theirs.get("tenants", "01890000-0000-7000-8000-000000000000")
+        account = (await they.get(f"{PREFIX}/auth/me")).raise_for_status().json()
+        tenant = account["tenant"]["id"]
         extra = {
             "tenant_id": tenant,
             "id": tenant,
+            "user_id": account["user"]["id"],
             "role": "owner",
             "is_admin": True,
             "state": "completed",
-            "user": "x",
+            "status": "completed",
+            "created_at": "2020-01-01T00:00:00Z",
+            "key_hash": "x",
         }
-        accepted = (await me.post(f"{PREFIX}/documents", files={"file": ("mine.txt", b"Mine.")}, data=extra)).json()
-        document = accepted["document"]["id"]
-        tally.check(accepted["job"]["state"] != "completed", "the state of a job was set by its uploader")
-        tally.check((await they.get(f"{PREFIX}/documents/{document}")).status_code == 404, "a document was given away")
-        await me.patch(f"{PREFIX}/documents/{document}", json={"name": "a.txt", **extra, "job_id": tenant, "size": 0})
-        tally.check(
-            (await me.get(f"{PREFIX}/documents/{document}")).json()["id"] == document, "a document's id changed"
-        )
-        tally.check((await they.get(f"{PREFIX}/documents/{document}")).status_code == 404, "a document was given away")
+        await _of_uploads(they, me, tally, extra)
         if not target.has("/keys"):
-            tally.not_tried("rights of keys: the service has no such route")
+            tally.not_tried("keys, members and tenants: the service has no such routes")
             return
-        await _rise(me, target, tally, extra)
+        await _of_changes(me, tally, extra)
+        await _of_new_ones(they, me, tally, extra)
 
 
-async def _rise(me: httpx.AsyncClient, target: Target, tally: Tally, extra: Mapping[str, Any]) -> None:
-    """From a key that may read documents to one that may do everything."""
-    made = await me.post(f"{PREFIX}/keys", json={"name": "reader", "scopes": ["documents:read"]})
-    reader = {"Authorization": f"Bearer {made.raise_for_status().json()['api_key']}"}
-    key = made.json()["key"]["id"]
-    async with httpx.AsyncClient(base_url=target.url, headers=reader, trust_env=False) as small:
-        tally.check((await small.get(f"{PREFIX}/documents")).status_code == 200, "a key that may read cannot")
-        tries: list[tuple[str, str, Any]] = [
-            ("POST", "/keys", {"name": "more"}),
-            ("POST", "/keys", {"name": "more", "scopes": ["keys:all", "members:write"]}),
-            ("PATCH", f"/keys/{key}", {"name": "more", "scopes": []}),
-            ("PATCH", f"/keys/{key}", {"requests_per_minute": 1_000_000}),
-            ("POST", "/invitations", {"email": "me@example.org", "role": "owner"}),
-            ("POST", "/service-accounts", {"name": "more"}),
-            ("PATCH", "/tenant", {"name": "mine", **extra}),
-            ("POST", "/jobs/cancel", {"all": True}),
-            ("GET", "/audit", None),
-        ]
-        for method, path, body in tries:
-            answer = await small.request(method, f"{PREFIX}{path}", json=body)
-            tally.check(answer.status_code in (403, 404, 405, 422), f"a reading key: {method} {path} {answer.text}")
-    for method, path, body in (
-        ("POST", "/keys", {"name": "x", "tenant_id": extra["tenant_id"], "role": "owner", "key_hash": "x"}),
-        ("PATCH", "/tenant", {"name": "mine", "id": extra["tenant_id"], "created_at": "2020-01-01T00:00:00Z"}),
+async def _of_uploads(they: httpx.AsyncClient, me: httpx.AsyncClient, tally: Tally, extra: Mapping[str, Any]) -> None:
+    sent = await me.post(f"{PREFIX}/documents", files={"file": ("mine.txt", b"Mine.")}, data=dict(extra))
+    accepted = sent.raise_for_status().json()
+    document = f"{PREFIX}/documents/{accepted['document']['id']}"
+    tally.check(accepted["job"]["state"] != "completed", "the state of a job was set by its uploader")
+    tally.check(accepted["document"]["status"] != "completed", "the status of a document was set by its uploader")
+    tally.check((await they.get(document)).status_code == 404, "a document was given away")
+    for name, value in extra.items():
+        before = (await me.get(document)).json()
+        answer = await me.patch(document, json={"name": "x.txt", name: value})
+        after = (await me.get(document)).json()
+        moved = {field for field in before if before[field] != after.get(field)} - BY_ITSELF
+        held = answer.status_code == 422 and not moved
+        tally.check(held, f"{name} of a document: {answer.status_code}, {moved} changed")
+    renamed = await me.patch(document, json={"name": "mine too.txt"})
+    tally.check(renamed.json()["name"] == "mine too.txt", f"a document cannot be changed at all: {renamed.text}")
+    tally.check((await they.get(document)).status_code == 404, "a document was given away")
+
+
+async def _of_changes(me: httpx.AsyncClient, tally: Tally, extra: Mapping[str, Any]) -> None:
+    key = (await me.post(f"{PREFIX}/keys", json={"name": "mine"})).raise_for_status().json()["key"]["id"]
+    mine = (await me.get(f"{PREFIX}/auth/me")).json()["user"]["id"]
+
+    async def shown(path: str, own: str) -> Any:
+        answer = (await me.get(f"{PREFIX}{path}")).json()
+        return [one for one in answer.get("items", [answer]) if one.get("id", one.get("user_id")) == own]
+
+    tenant = (await me.get(f"{PREFIX}/tenant")).json()["id"]
+    for listed, path, own, valid in (
+        ("/tenant", "/tenant", tenant, {"name": "mine"}),
+        ("/keys", f"/keys/{key}", key, {"name": "other"}),
+        ("/members?limit=100", f"/members/{mine}", mine, {"role": "owner"}),
     ):
-        before = (await me.get(f"{PREFIX}/tenant")).json()
-        answer = await me.request(method, f"{PREFIX}{path}", json=body)
-        after = (await me.get(f"{PREFIX}/tenant")).json()
-        tally.check(
-            {**before, "name": None} == {**after, "name": None} and answer.status_code < 500,
-            f"{method} {path}: {after}",
-        )
+        for name in sorted(extra.keys() - valid.keys()):
+            before = await shown(listed, own)
+            answer = await me.patch(f"{PREFIX}{path}", json={**valid, name: extra[name]})
+            held = answer.status_code == 422 and before and before == await shown(listed, own)
+            tally.check(held, f"{name} at PATCH {path}: {answer.status_code} {answer.text[:100]}")
+
+
+async def _of_new_ones(they: httpx.AsyncClient, me: httpx.AsyncClient, tally: Tally, extra: Mapping[str, Any]) -> None:
+    for path, valid, allowed in (
+        ("/keys", {"name": "x"}, {"user_id"}),
+        ("/service-accounts", {"name": "x"}, set()),
+        ("/invitations", {"email": "guest@example.org", "role": "viewer"}, {"role"}),
+    ):
+        for name in sorted(extra.keys() - allowed):
+            before = [(await one.get(f"{PREFIX}/members")).text for one in (they, me)]
+            answer = await me.post(f"{PREFIX}{path}", json={**valid, name: extra[name]})
+            held = answer.status_code == 422 and before == [
+                (await one.get(f"{PREFIX}/members")).text for one in (they, me)
+            ]
+            tally.check(held, f"{name} at POST {path}: {answer.status_code} {answer.text[:100]}")
