@@ -1,4 +1,6 @@
-DROP FUNCTION authenticate(bytea),
+DROP FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     hold_credentials_of(uuid),
     end_sessions_of(uuid, text, uuid),
@@ -7,6 +9,21 @@ DROP FUNCTION authenticate(bytea),
     redeem_reset(bytea, text),
     invitations_for(text),
     accept_invitation(uuid, uuid, text, text);
+
+-- Whom a password is to be compared with. Addresses are the same whatever their case.
+CREATE FUNCTION credentials_of(address text) RETURNS TABLE (user_id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT id, password_hash FROM users WHERE lower(email) = lower(address) AND disabled_at IS NULL
+$$;
+
+-- An invitation that is still open, and who has its address already.
+CREATE FUNCTION open_invitation(presented bytea)
+RETURNS TABLE (id uuid, tenant_id uuid, tenant text, email text, role text, user_id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT i.id, i.tenant_id, t.name, i.email, i.role, u.id, u.password_hash
+    FROM invitations i JOIN tenants t ON t.id = i.tenant_id LEFT JOIN users u ON lower(u.email) = lower(i.email)
+    WHERE i.token_hash = presented AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
+$$;
 
 CREATE FUNCTION authenticate(presented bytea)
 RETURNS TABLE (key_id uuid, tenant_id uuid, user_id uuid, role text, scopes text[], requests_per_minute integer)
@@ -115,7 +132,9 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION authenticate(bytea),
+REVOKE EXECUTE ON FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     end_sessions_of(uuid, text, uuid),
     set_password(uuid, text, uuid),
@@ -123,7 +142,9 @@ REVOKE EXECUTE ON FUNCTION authenticate(bytea),
     redeem_reset(bytea, text),
     invitation_for(text),
     accept_invitation(uuid, uuid, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION authenticate(bytea),
+GRANT EXECUTE ON FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     end_sessions_of(uuid, text, uuid),
     set_password(uuid, text, uuid),
@@ -144,3 +165,7 @@ ALTER TABLE password_resets DROP COLUMN offered_as;
 ALTER TABLE password_resets DROP COLUMN offered_by;
 ALTER TABLE password_resets DROP COLUMN role;
 ALTER TABLE password_resets DROP COLUMN tenant_id;
+-- Fails where two addresses differ in letters that the older version takes for the same.
+DROP INDEX users_address_idx;
+CREATE UNIQUE INDEX users_address_idx ON users (lower(email));
+DROP FUNCTION address_key(text);

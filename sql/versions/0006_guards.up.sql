@@ -22,7 +22,17 @@ BEGIN
 END
 $$;
 
-DROP FUNCTION authenticate(bytea),
+-- By what addresses are compared: letters of ASCII only. Postgres takes others for each other too, so that one person had
+-- many spellings, and as many budgets for guessing.
+CREATE FUNCTION address_key(address text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN lower(address COLLATE "C");
+DROP INDEX users_address_idx;
+CREATE UNIQUE INDEX users_address_idx ON users (address_key(email));
+
+DROP FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     end_sessions_of(uuid, text, uuid),
     set_password(uuid, text, uuid),
@@ -67,6 +77,12 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('password ' || known, 0));
     RETURN (SELECT password_hash FROM users WHERE id = known AND disabled_at IS NULL);
 END
+$$;
+
+-- Whom a password is to be compared with. Addresses are the same whatever their case.
+CREATE FUNCTION credentials_of(address text) RETURNS TABLE (user_id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT id, password_hash FROM users WHERE address_key(email) = address_key(address) AND disabled_at IS NULL
 $$;
 
 -- Ends the sessions of a person in every tenant, all but one. Returns how many, where.
@@ -115,6 +131,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS 
 DECLARE
     offered password_resets;
 BEGIN
+    -- In the order in which a change of the password locks: the person, then what is out for him.
+    PERFORM pg_advisory_xact_lock(hashtextextended('password ' || r.user_id, 0))
+    FROM password_resets r WHERE r.token_hash = presented;
     UPDATE password_resets SET used_at = now()
     WHERE token_hash = presented AND used_at IS NULL AND expires_at > now() RETURNING * INTO offered;
     IF NOT FOUND THEN
@@ -141,11 +160,22 @@ BEGIN
 END
 $$;
 
+-- An invitation that is still open, and who has its address already.
+CREATE FUNCTION open_invitation(presented bytea)
+RETURNS TABLE (id uuid, tenant_id uuid, tenant text, email text, role text, user_id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT i.id, i.tenant_id, t.name, i.email, i.role, u.id, u.password_hash
+    FROM invitations i JOIN tenants t ON t.id = i.tenant_id LEFT JOIN users u ON address_key(u.email) = address_key(i.email)
+    WHERE i.token_hash = presented AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
+        AND NOT EXISTS (SELECT FROM users b WHERE b.id = i.invited_by AND b.disabled_at IS NOT NULL)
+$$;
+
 -- The open invitations of an address: the newest of each tenant.
 CREATE FUNCTION invitations_for(address text) RETURNS TABLE (id uuid, tenant_id uuid, tenant text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT ON (i.tenant_id) i.id, i.tenant_id, t.name FROM invitations i JOIN tenants t ON t.id = i.tenant_id
-    WHERE lower(i.email) = lower(address) AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
+    WHERE address_key(i.email) = address_key(address) AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now()
+        AND NOT EXISTS (SELECT FROM users b WHERE b.id = i.invited_by AND b.disabled_at IS NOT NULL)
     ORDER BY i.tenant_id, i.created_at DESC
 $$;
 
@@ -158,12 +188,13 @@ DECLARE
     guest users;
 BEGIN
     UPDATE invitations SET accepted_at = now()
-    WHERE id = invitation AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now() RETURNING * INTO open;
+    WHERE id = invitation AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+        AND NOT EXISTS (SELECT FROM users b WHERE b.id = invited_by AND b.disabled_at IS NOT NULL) RETURNING * INTO open;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    SELECT * INTO guest FROM users WHERE lower(email) = lower(open.email) OR id = new_user
-    ORDER BY lower(email) = lower(open.email) DESC LIMIT 1;
+    SELECT * INTO guest FROM users WHERE address_key(email) = address_key(open.email) OR id = new_user
+    ORDER BY address_key(email) = address_key(open.email) DESC LIMIT 1;
     IF NOT FOUND THEN
         INSERT INTO users (id, email, name, password_hash) VALUES (new_user, open.email, called, hashed)
         RETURNING * INTO guest;
@@ -176,7 +207,9 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION authenticate(bytea),
+REVOKE EXECUTE ON FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     hold_credentials_of(uuid),
     end_sessions_of(uuid, text, uuid),
@@ -185,7 +218,9 @@ REVOKE EXECUTE ON FUNCTION authenticate(bytea),
     redeem_reset(bytea, text),
     invitations_for(text),
     accept_invitation(uuid, uuid, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION authenticate(bytea),
+GRANT EXECUTE ON FUNCTION credentials_of(text),
+    open_invitation(bytea),
+    authenticate(bytea),
     session_identity(uuid),
     hold_credentials_of(uuid),
     end_sessions_of(uuid, text, uuid),

@@ -48,6 +48,8 @@ AWAY = (
 )
 
 
+DEADLOCK = "This and another change waited for each other, and this one was given up. Send it again."
+
 _ENTER = text("SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant, true)")
 
 
@@ -182,7 +184,7 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
 
 @contextmanager
 def _away() -> Iterator[None]:
-    """Raises `DependencyUnavailable` for whatever says that Postgres does not answer."""
+    """Raises `DependencyUnavailable` for whatever says that Postgres does not answer, or not this time."""
     try:
         yield
     except AWAY as error:
@@ -190,7 +192,11 @@ def _away() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(_cause(error), AWAY):
             raise DependencyUnavailable(f"Postgres is away: {_cause(error)}") from error
+        if isinstance(_cause(error), asyncpg.DeadlockDetectedError):
+            raise DependencyUnavailable(DEADLOCK) from error
         raise
+    except asyncpg.DeadlockDetectedError as error:
+        raise DependencyUnavailable(DEADLOCK) from error
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

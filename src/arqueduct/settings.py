@@ -142,16 +142,18 @@ class Settings(BaseSettings):
     )
     max_sockets: int = Field(5000, ge=1, description="Live connections of one API process; each takes some 50 kB.")
     requests_per_minute: int = Field(
-        100, ge=1, description="Requests one user may make a minute, whatever keys he uses; a key may have its own."
+        100,
+        ge=1,
+        description="Requests a member of a tenant may make a minute, whatever keys he uses; a key may have its own.",
     )
     uploads_per_minute: int = Field(
-        600, ge=1, description="Uploads one user may make a minute; they are not counted as other requests."
+        600, ge=1, description="Uploads a member may make a minute; they are not counted as other requests."
     )
     searches_per_minute: int = Field(
-        120, ge=1, description="Searches one user may make a minute; they are not counted as other requests."
+        120, ge=1, description="Searches a member may make a minute; they are not counted as other requests."
     )
     expensive_per_hour: int = Field(
-        10, ge=1, description="Requests an hour of one user that set off very much work, such as retrying many jobs."
+        10, ge=1, description="Requests an hour of a member that set off very much work, such as retrying many jobs."
     )
     strangers_per_minute: int = Field(
         300, ge=1, description="Requests a minute from one address that nobody is known to have sent (IPv6: one /64)."

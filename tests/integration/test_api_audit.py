@@ -268,3 +268,10 @@ async def test_an_export_is_for_those_who_may_read_the_log(app: FastAPI, me: New
         problem(await api.get(EXPORT, params={"format": "xml"}), 403, "forbidden")
     async with client_of(app, me) as api:
         problem(await api.get(EXPORT, params={"format": "xml"}), 422, "invalid_request")
+
+
+async def test_nobody_hides_a_refusal_by_what_no_table_can_hold(app: FastAPI, me: NewIdentity, owner: Owner) -> None:
+    viewer = await join(owner, me.tenant_id, "viewer")
+    async with client_of(app, viewer) as client:
+        problem(await client.delete("/api/v1/documents/%00"), 403, "forbidden")
+    assert ("delete_document", "denied", "forbidden") in await lines(owner, me.tenant_id)

@@ -65,6 +65,29 @@ async def test_the_address_may_be_written_in_any_case(nobody: httpx.AsyncClient,
     assert (await login(nobody, me, email=me.email.upper()))["user"]["id"] == str(me.user_id)
 
 
+async def test_letters_that_only_look_alike_are_another_address(
+    nobody: httpx.AsyncClient, new_identity: Callable[[], Awaitable[NewIdentity]], owner: Any
+) -> None:
+    """Else one account had as many budgets for guessing as its address has spellings."""
+    one = await new_identity()
+    await owner.execute("UPDATE users SET email = 'mimi@iris.example' WHERE id = $1", one.user_id)
+    for spelled, status in (
+        ("MIMI@iris.example", 200),
+        ("m\u0130mi@iris.example", 401),
+        ("mimi@\u0130ris.example", 401),
+    ):
+        answer = await nobody.post("/api/v1/auth/login", json={"email": spelled, "password": one.password})
+        assert answer.status_code == status, spelled
+
+
+async def test_a_session_that_is_not_renewed_for_days_is_over(
+    nobody: httpx.AsyncClient, me: NewIdentity, owner: Any
+) -> None:
+    signed_in = await login(nobody, me)
+    await owner.execute("UPDATE refresh_tokens SET expires_at = now()")
+    problem(await refresh(nobody, signed_in["refresh_token"]), 401, "session_over")
+
+
 async def test_who_calls_with_a_key_hears_so_and_has_no_session(api: httpx.AsyncClient, me: NewIdentity) -> None:
     about = (await api.get("/api/v1/auth/me")).json()
     assert about["signed_in_by"]["method"] == "api_key"

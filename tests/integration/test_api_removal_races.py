@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,7 +14,8 @@ from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration.backend import client_of, problem
 from tests.integration.many_jobs import Owner, owning
-from tests.integration.people import join
+from tests.integration.people import join, with_key
+from tests.integration.signing_in import BETTER, bearer, login, me_of
 from tests.integration.worker import until
 
 REMOVED = "DELETE FROM memberships WHERE user_id = $1"
@@ -110,3 +113,70 @@ async def test_a_login_that_races_a_change_of_the_password_leaves_no_session(
             await until(lambda: is_waiting(watching))
         problem(await login, 401, "wrong_credentials")
     assert await owner.fetchval("SELECT count(*) FROM sessions WHERE ended_at IS NULL") == 0
+
+
+async def test_a_key_that_is_revoked_while_it_makes_another_makes_none(
+    app: FastAPI, me: NewIdentity, owner: Owner, settings: Settings
+) -> None:
+    """Else it would leave an heir, and one without an end."""
+    ends = await with_key(owner, me, expires_at=datetime.now(UTC) + timedelta(hours=1))
+    async with client_of(app, ends) as client, owning(settings) as watching:
+        async with owner.transaction():
+            await owner.execute("UPDATE api_keys SET revoked_at = now() WHERE expires_at IS NOT NULL")
+            acting = asyncio.create_task(client.post("/api/v1/keys", json={"name": "heir"}))
+            await until(lambda: is_waiting(watching))
+        problem(await acting, 401, "not_authenticated")
+    assert await owner.fetchval("SELECT count(*) FROM api_keys WHERE name = 'heir'") == 0
+
+
+async def test_nobody_keeps_himself_in_by_making_keys_while_he_is_removed(
+    app: FastAPI, api: httpx.AsyncClient, me: NewIdentity, owner: Owner
+) -> None:
+    for _ in range(10):
+        admin = await join(owner, me.tenant_id, "admin")
+        async with client_of(app, admin) as client:
+            removal, *made = await asyncio.gather(
+                api.delete(f"/api/v1/members/{admin.user_id}"),
+                *(client.post("/api/v1/keys", json={"name": "for later"}) for _ in range(3)),
+            )
+            assert removal.status_code == 204, removal.text
+            assert {answer.status_code for answer in made} <= {201, 401}
+        for answer in made:
+            key = answer.json().get("api_key", admin.api_key)
+            later = await api.get("/api/v1/documents", headers={"Authorization": f"Bearer {key}"})
+            problem(later, 401, "not_authenticated")
+
+
+async def test_of_two_who_change_a_password_the_one_with_the_old_one_does_not_win(
+    app: FastAPI, me: NewIdentity, owner: Owner, settings: Settings
+) -> None:
+    async with client_of(app) as client, owning(settings) as watching:
+        signed_in = await login(client, me)
+        body = {"old_password": me.password, "new_password": BETTER}
+        async with owner.transaction():
+            await owner.execute(
+                "SELECT set_password($1, 'another hash', $2)", me.user_id, UUID(signed_in["session_id"])
+            )
+            changing = asyncio.create_task(client.post("/api/v1/auth/password", json=body, headers=bearer(signed_in)))
+            await until(lambda: is_waiting(watching))
+        problem(await changing, 403, "wrong_password")
+    assert await owner.fetchval("SELECT password_hash FROM users WHERE id = $1", me.user_id) == "another hash"
+
+
+async def test_what_a_disabled_admin_sent_opens_nothing(app: FastAPI, me: NewIdentity, owner: Owner) -> None:
+    admin = await join(owner, me.tenant_id, "admin")
+    async with client_of(app, admin) as client:
+        made = await client.post("/api/v1/invitations", json={"email": "ada@example.org", "role": "admin"})
+    await owner.execute("UPDATE users SET disabled_at = now() WHERE id = $1", admin.user_id)
+    async with client_of(app) as guest:
+        asked = {"token": made.json()["token"], "password": BETTER}
+        problem(await guest.post("/api/v1/auth/invitations/accept", json=asked), 404, "invitation_not_open")
+
+
+async def test_a_session_of_an_earlier_membership_is_over(app: FastAPI, me: NewIdentity, owner: Owner) -> None:
+    async with client_of(app) as client:
+        signed_in = await login(client, me)
+        await owner.execute(
+            "UPDATE memberships SET created_at = now() + interval '1 second' WHERE user_id = $1", me.user_id
+        )
+        problem(await me_of(client, signed_in), 401, "session_over")

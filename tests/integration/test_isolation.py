@@ -17,6 +17,7 @@ from arqueduct.settings import Settings
 from tests.integration import live_server
 from tests.integration.backend import client_of, serving
 from tests.integration.signing_in import bearer, login
+from tests.integration.test_access import CHANGE_NOTHING
 from tests.integration.trespasses import (
     ELSEWHERE,
     IN_SESSION,
@@ -171,18 +172,31 @@ async def test_nothing_of_theirs_is_found_changed_or_told(
 
 
 async def test_the_same_requests_find_it_where_it_is_ones_own(street: Street, subtests: pytest.Subtests) -> None:
-    """Else the test above would prove nothing."""
-    ordered = sorted(operations(street.app), key=lambda found: (found[0] == "DELETE", -len(found[1])))
+    """Else the test above would prove nothing. And each change that is made leaves its line in the audit log."""
+    ordered = sorted(
+        operations(street.app), key=lambda found: ("logout" in found[1], found[0] == "DELETE", -len(found[1]))
+    )
+    silent = set()
     for method, path, operation in ordered:
         name = operation["operationId"]
         for trespass in TRESPASSES.get(name, ()):
-            if "{" not in path or trespass.answers != frozenset({404}):
-                continue
             with subtests.test(operation=name):
                 async with _client(street, street.they, name) as client:
                     answer, _ = await _send(street, client, method, path, operation, trespass)
+                if "{" in path and trespass.answers == frozenset({404}):
                     assert answer.status_code not in (401, 404), answer.text
                     assert method != "GET" or answer.is_success, answer.text
+                is_done = method != "GET" and answer.is_success and '"changed":0' not in answer.text
+                if is_done and not await _lines(street, name):
+                    silent.add(name)
+    assert silent == CHANGE_NOTHING
+
+
+async def _lines(street: Street, action: str) -> int:
+    count: int = await street.owner.fetchval(
+        "SELECT count(*) FROM audit_log WHERE action = $1 AND outcome = 'done'", action
+    )
+    return count
 
 
 async def test_a_cursor_of_theirs_leads_to_my_own_list(street: Street, subtests: pytest.Subtests) -> None:

@@ -155,3 +155,24 @@ async def test_what_was_said_of_a_key_while_redis_was_lost_is_found_out(
 async def still_open(client: ClientConnection) -> None:
     await client.send("ping")
     assert await client.recv() == "pong"
+
+
+async def test_sockets_of_a_disabled_user_end_with_the_next_look(
+    settings: Settings, me: NewIdentity, owner: Owner
+) -> None:
+    async with serving(settings, Limits(recheck=0.05)) as server:
+        member = await join(owner, me.tenant_id, "viewer")
+        async with connect(server.url(), additional_headers={"X-API-Key": member.api_key}) as client:
+            await snapshot(client)
+            await owner.execute("UPDATE users SET disabled_at = now() WHERE id = $1", member.user_id)
+            assert await closed(client) == 4401
+
+
+async def test_live_updates_need_the_permission_to_read_jobs(server: LiveServer, me: NewIdentity, owner: Owner) -> None:
+    limited = await with_key(owner, me, scopes=["documents:read"])
+    headers = {"X-API-Key": limited.api_key}
+    async with connect(server.url(), additional_headers=headers) as client:
+        assert await closed(client) == 4403
+    async with server.http() as http:
+        assert (await http.get("/events", headers=headers)).status_code == 403
+        assert (await http.post("/ws/tickets", headers=headers)).status_code in (200, 201, 403)

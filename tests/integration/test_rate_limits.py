@@ -280,6 +280,24 @@ def test_an_ipv6_address_is_counted_as_its_network() -> None:
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("refresh", {"refresh_token": "aq_refresh_nobody_has"}),
+        ("invitations/accept", {"token": "aq_invite_nobody_has", "password": "water finds its way"}),
+        ("password/reset", {"token": "aq_reset_nobody_has", "new_password": "water finds its way"}),
+    ],
+    ids=["refresh", "accept", "reset"],
+)
+async def test_what_strangers_may_do_is_counted_too(settings: Settings, path: str, body: dict[str, Any]) -> None:
+    """Each costs a question to Postgres, or a hash."""
+    few = limited(settings, strangers_per_minute=3, sign_ins_per_address=3)
+    async with serving(few) as app, client_for(app) as client:
+        answers = [(await client.post(f"/api/v1/auth/{path}", json=body)).status_code for _ in range(5)]
+        assert 429 not in answers[:3]
+        assert answers[3:] == [429, 429]
+
+
 async def test_attempts_to_sign_in_are_counted_by_address_and_by_account(settings: Settings) -> None:
     async with serving(limited(settings, sign_ins_per_address=3, sign_ins_per_account=2)) as app:
 
@@ -291,7 +309,7 @@ async def test_attempts_to_sign_in_are_counted_by_address_and_by_account(setting
                 return False
             return True
 
-        of_one_account = [await attempt(f"192.0.2.{number}", "ann@example.org ") for number in range(2)]
+        of_one_account = [await attempt(f"192.0.2.{number}", "ann@example.org") for number in range(2)]
         assert [*of_one_account, await attempt("192.0.2.9", "ANN@example.org")] == [True, True, False]
         assert [await attempt("192.0.2.7", f"{number}@example.org") for number in range(4)] == [True] * 3 + [False]
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from arqueduct import storable
 from arqueduct.database import Transaction
 from arqueduct.errors import NoSession
 from arqueduct.identity import Identity
@@ -58,14 +59,18 @@ class Acting:
         self.identity = caller
         self._scope = connection.scope
         self._actor = actor_of(connection, caller)
+        self._stands_in: Transaction | None = None
 
     async def stand(self, transaction: Transaction) -> None:
-        """From here to the end of the transaction nobody takes from the caller what he may do. `note` does it by
-        itself; a handler that changes a key, a session or an invitation does it first, so that it cannot lock what
-        somebody who removes the caller waits for. Raises `NotAuthenticated` or `Forbidden`.
+        """From here to the end of the transaction nobody takes from the caller what he may do: membership, role, and
+        the key or session that he came with. `note` does it by itself; a handler that locks a key, a session or an
+        invitation does it first, so that it cannot hold what somebody who removes the caller waits for.
+
+        Raises `NotAuthenticated` or `Forbidden`.
         """
-        me = self.identity
-        await members.stand(transaction.driver, me.tenant_id, me.user_id, me.role)
+        if self._stands_in is not transaction:  # once: a handler may end the very session that it came with
+            await members.stand(transaction.driver, self.identity)
+            self._stands_in = transaction
 
     async def note(
         self,
@@ -119,7 +124,7 @@ def actor_of(connection: HTTPConnection, caller: Identity | None) -> Actor:
         session_id=caller.session_id if caller else None,
         role=caller.role if caller else None,
         address=connection.client.host if connection.client else None,
-        user_agent=connection.headers.get("user-agent", "")[:LONGEST] or None,
+        user_agent=storable.text(connection.headers.get("user-agent", ""))[:LONGEST] or None,
         request_id=request_id_of(connection),
-        target=scope["path"][:LONGEST],
+        target=storable.text(scope["path"])[:LONGEST],
     )

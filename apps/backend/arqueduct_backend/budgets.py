@@ -168,7 +168,8 @@ class Budgets:
         """Raises `RateLimited`."""
         charges = [self._of_address(connection, Budget.ADDRESS)]
         if account is not None:
-            name = hashlib.sha256(account.strip().lower().encode(errors="replace")).hexdigest()
+            # As Postgres compares addresses: letters of ASCII only, and no others that look like them.
+            name = hashlib.sha256(account.encode(errors="replace").lower()).hexdigest()
             charges.append(_Charge(Budget.ACCOUNT, name, self._rates[Budget.ACCOUNT]))
         await self._spend(connection.scope, charges)
 

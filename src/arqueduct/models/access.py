@@ -28,7 +28,7 @@ class User(SQLModel, table=True):
     """A person or a service; belongs to tenants through memberships."""
 
     __tablename__: ClassVar[str] = "users"
-    __table_args__ = (Index("users_address_idx", text("lower(email)"), unique=True),)
+    __table_args__ = (Index("users_address_idx", text("address_key(email)"), unique=True),)
     id: UUID = Field(default_factory=new_id, primary_key=True)
     email: str = Field(sa_column=Column(Text, nullable=False, unique=True))
     name: str | None = Field(default=None, sa_column=words())

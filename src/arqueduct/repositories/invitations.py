@@ -21,11 +21,11 @@ _COLUMNS = """
 """
 _IS_MEMBER = """
     SELECT EXISTS (SELECT FROM users u JOIN memberships m ON m.user_id = u.id
-        WHERE m.tenant_id = $1 AND lower(u.email) = lower($2))
+        WHERE m.tenant_id = $1 AND address_key(u.email) = address_key($2))
 """
 _REPLACE = """
     UPDATE invitations SET revoked_at = now()
-    WHERE tenant_id = $1 AND lower(email) = lower($2) AND accepted_at IS NULL AND revoked_at IS NULL
+    WHERE tenant_id = $1 AND address_key(email) = address_key($2) AND accepted_at IS NULL AND revoked_at IS NULL
 """
 _ADD = f"""
     INSERT INTO invitations (id, tenant_id, email, role, token_hash, invited_by, expires_at)

@@ -66,10 +66,11 @@ async def page(
     return await driver.fetch(_PAGE, tenant_id, user_id, before, limit)
 
 
-async def find(driver: Driver, tenant_id: UUID, key_id: UUID) -> asyncpg.Record | None:
-    """A key that is not revoked, which nobody else changes until the transaction ends."""
+async def find(driver: Driver, tenant_id: UUID, key_id: UUID, *, locked: bool = False) -> asyncpg.Record | None:
+    """A key that is not revoked. `locked`: nobody else changes it until the transaction ends."""
+    lock = " FOR UPDATE" if locked else ""
     return await driver.fetchrow(
-        f"SELECT {_COLUMNS} FROM api_keys WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM api_keys WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL{lock}",
         tenant_id,
         key_id,
     )

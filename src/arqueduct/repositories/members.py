@@ -12,6 +12,7 @@ import asyncpg
 
 from arqueduct.database import Driver
 from arqueduct.errors import Forbidden, LastOwner, NotAuthenticated, NotFound
+from arqueduct.identity import Identity
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission, Role, granted
 from arqueduct.repositories import invitations
@@ -49,6 +50,12 @@ _END_SESSIONS = """
 _END_KEYS = """
     UPDATE api_keys SET revoked_at = now() WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL RETURNING id
 """
+
+_KEY_HOLDS = """
+    SELECT id FROM api_keys
+    WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR SHARE
+"""
+_SESSION_HOLDS = "SELECT id FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > now() FOR SHARE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,17 +124,23 @@ async def set_role(driver: Driver, member: Held, role: Role) -> Sequence[UUID]:
     return await invitations.withdraw(driver, member.tenant_id, member.user_id, _beyond(granted(role)))
 
 
-async def stand(driver: Driver, tenant_id: UUID, user_id: UUID, role: str) -> None:
-    """Keeps somebody a member with this role until the transaction ends. Raises `NotAuthenticated` or `Forbidden` for
-    one who has lost his membership or this role since he proved who he is.
+async def stand(driver: Driver, me: Identity) -> None:
+    """Keeps what gives somebody his rights until the transaction ends: his membership, his role, and the key or session
+    that he came with. Locked in this order, as who removes him does.
+
+    Raises `NotAuthenticated` or `Forbidden` for one who has lost any of them since he proved who he is.
     """
-    found = await driver.fetchval(
-        "SELECT role FROM memberships WHERE tenant_id = $1 AND user_id = $2 FOR KEY SHARE", tenant_id, user_id
+    role = await driver.fetchval(
+        "SELECT role FROM memberships WHERE tenant_id = $1 AND user_id = $2 FOR KEY SHARE", me.tenant_id, me.user_id
     )
-    if found is None:
+    if role is None:
         raise NotAuthenticated("You are no member of this tenant any more.")
-    if found != role:
+    if role != me.role:
         raise Forbidden("Your role was changed while this was carried out. Send it again if you still may.")
+    if me.key_id and await driver.fetchval(_KEY_HOLDS, me.key_id) is None:
+        raise NotAuthenticated("This API key was revoked, or its time was over, while this was carried out.")
+    if me.session_id and await driver.fetchval(_SESSION_HOLDS, me.session_id) is None:
+        raise NotAuthenticated("This session ended while this was carried out.")
 
 
 async def remove(driver: Driver, member: Held) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """People who sign in: whom an address belongs to, their sessions, and the tokens that renew these.
 
 Who somebody is must be known before a tenant is, so much of this calls functions of the database that see past
-row-level security; what each may do is in sql/versions/0004_access.up.sql.
+row-level security; what each may do is in sql/versions/0004_access.up.sql and 0006_guards.up.sql.
 """
 
 from collections.abc import Mapping, Sequence

@@ -54,7 +54,7 @@ async def page(driver: Driver, *, tenant_id: UUID | None, limit: int) -> Sequenc
 async def find(driver: Driver, *, user_id: UUID | None = None, email: str | None = None) -> asyncpg.Record | None:
     """By the one or by the other."""
     return await driver.fetchrow(
-        f"{_USERS} WHERE u.id = $1 OR lower(u.email) = lower($2) GROUP BY u.id", user_id, email
+        f"{_USERS} WHERE u.id = $1 OR address_key(u.email) = address_key($2) GROUP BY u.id", user_id, email
     )
 
 

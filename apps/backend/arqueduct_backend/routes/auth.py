@@ -166,9 +166,9 @@ async def change_password(
     old, new = asked.old_password.get_secret_value(), asked.new_password.get_secret_value()
     async with services.database.transaction(mine.tenant_id) as transaction:
         person = await sessions.person(transaction.driver, mine.user_id)
-        hashed = await sessions.password_hash(transaction.driver, mine.user_id)
+        known_hash = await sessions.password_hash(transaction.driver, mine.user_id)
     await sign_in_budget(request, person["email"])  # the same one as that of logins
-    if not await services.passwords.verify(old, hashed):
+    if not await services.passwords.verify(old, known_hash):
         raise WrongPassword
     if new == old:
         raise WeakPassword("The new password is the old one.")
@@ -176,6 +176,8 @@ async def change_password(
     hashed = await services.passwords.hash(new)
     async with services.database.transaction(mine.tenant_id) as transaction:
         await acting.stand(transaction)
+        if await sessions.held_password_hash(transaction.driver, mine.user_id) != known_hash:
+            raise WrongPassword  # it was changed while it was compared
         ended = await sessions.set_password(transaction.driver, mine.user_id, hashed, but_not=mine.session_id)
         told = {"user_id": str(mine.user_id), "ended": ended.get(mine.tenant_id, 0)}
         await acting.note(transaction, after=told)

@@ -33,7 +33,7 @@ async def pause_jobs(selection: JobSelection, services: Services, acting: Acts) 
     return await steer(services, acting, Action.PAUSE, selection.filter())
 
 
-@router.post("/resume", dependencies=[needs(Permission.JOBS_WRITE)], response_model=Steered)
+@router.post("/resume", dependencies=[needs(Permission.JOBS_WRITE), budget(Budget.EXPENSIVE)], response_model=Steered)
 async def resume_jobs(selection: JobSelection, services: Services, acting: Acts) -> Steered:
     """Puts paused jobs back into the queue; 10,000 a request."""
     return await steer(services, acting, Action.RESUME, selection.filter())

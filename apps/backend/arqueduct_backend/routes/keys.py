@@ -80,6 +80,7 @@ async def create_key(asked: KeyAsked, services: Services, acting: Acts) -> KeyMa
         check(caller.permissions, Permission.KEYS_ALL)
     async with services.database.transaction(caller.tenant_id) as transaction:
         driver = transaction.driver
+        await acting.stand(transaction)
         owner = await members.find(driver, caller.tenant_id, owner_id)
         used = await keys.find(driver, caller.tenant_id, caller.key_id) if caller.key_id else None
         made, secret = await keys.add(
@@ -137,7 +138,7 @@ async def _find(driver: Driver, caller: Identity, key_id: UUID) -> asyncpg.Recor
 
     Raises `NotFound` or `Forbidden`.
     """
-    found = await keys.find(driver, caller.tenant_id, key_id)
+    found = await keys.find(driver, caller.tenant_id, key_id, locked=True)
     if found is None:
         raise NotFound
     if found["user_id"] != caller.user_id:
