@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         100,
         ge=1,
-        description="Requests a member of a tenant may make a minute, whatever keys he uses; a key may have its own.",
+        description="Requests a member may make a minute, whatever keys he uses; a key may have its own.",
     )
     uploads_per_minute: int = Field(
         600, ge=1, description="Uploads a member may make a minute; they are not counted as other requests."
