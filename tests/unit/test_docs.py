@@ -31,7 +31,7 @@ def snippets(language: str) -> Iterator[tuple[str, str, str]]:
     """Page and line, the words behind the language, and the code."""
     for page in PAGES:
         text = page.read_text()
-        for found in re.finditer(rf"^```{language}\b *(.*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for found in re.finditer(rf"^```{language}\b *([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             yield f"{name_of(page)}:{text[: found.start()].count(chr(10)) + 1}", found[1], found[2]
 
 

@@ -1,26 +1,32 @@
 import createFetchClient, { type Client as FetchClient, type Middleware } from "openapi-fetch";
-import type { components, paths } from "./schema.js";
+import { ApiError, ClientError, UnreachableError, type Job, type Problem } from "./errors.js";
+import type { components, operations, paths } from "./schema.js";
+import { serverUrl } from "./url.js";
+import { waitFor, type WaitOptions } from "./wait.js";
 
-export type Problem = components["schemas"]["Problem"];
-export type Client = FetchClient<paths>;
+export type Accepted = components["schemas"]["Accepted"];
+type UploadQuery = NonNullable<operations["create_document"]["parameters"]["query"]>;
 
-/** The server said no. `code` is the name to match on, `advice` says what to do. */
-export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly problem: Partial<Problem>,
-  ) {
-    super(`${status} ${problem.code ?? "unknown"}: ${problem.detail ?? ""}`);
-    this.name = "ApiError";
-  }
+export interface UploadOptions {
+  /** Of the document; by default the name of the `File`. A `Blob` has none, so it needs one. */
+  name?: string;
+  priority?: NonNullable<UploadQuery["priority"]>;
+  /** The same for each try of one upload: the server then takes the file in once. */
+  idempotencyKey?: string;
+  signal?: AbortSignal;
+}
 
-  get code(): string {
-    return this.problem.code ?? "unknown";
-  }
-
-  get advice(): string {
-    return this.problem.advice ?? "";
-  }
+/** Calls by path, `client.GET("/api/v1/jobs/{job_id}", {params: {path: {job_id}}})`, and what takes several of them. */
+export interface Client extends FetchClient<paths> {
+  /** Where the server is, without a slash at its end. */
+  readonly url: string;
+  /** Takes a file in; `job.id` of the answer is what to `wait` for. */
+  upload(file: Blob, options?: UploadOptions): Promise<Accepted>;
+  /**
+   * The job once it has ended: `completed`, `partially_completed`, `failed` or `cancelled`. A job that is paused has
+   * not ended. Throws `WaitTimeoutError`, and `ApiError` when there is no such job.
+   */
+  wait(jobId: string, options?: WaitOptions): Promise<Job>;
 }
 
 export interface ClientOptions {
@@ -31,10 +37,11 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch;
 }
 
-/** Calls by path: `client.GET("/api/v1/jobs/{job_id}", {params: {path: {job_id}}})`. Throws `ApiError`. */
+/** Throws `BadUrlError`; its calls throw `ApiError` and `UnreachableError`. */
 export function createClient(options: ClientOptions): Client {
-  const { url, token, fetch } = options;
-  const client = createFetchClient<paths>({ baseUrl: url.replace(/\/+$/, ""), ...(fetch ? { fetch } : {}) });
+  const url = serverUrl(options.url);
+  const { token, fetch } = options;
+  const client = createFetchClient<paths>({ baseUrl: url, ...(fetch ? { fetch } : {}) });
   const middleware: Middleware = {
     async onRequest({ request }) {
       request.headers.set("Authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
@@ -45,9 +52,41 @@ export function createClient(options: ClientOptions): Client {
         throw new ApiError(response.status, await problemOf(response));
       }
     },
+    onError({ request, error }) {
+      if (!request.signal.aborted) {
+        return new UnreachableError(request.method, request.url.split("?")[0]!, error);
+      }
+    },
   };
   client.use(middleware);
-  return client;
+  const whole: Client = Object.assign(client, {
+    url,
+    upload: (file: Blob, given: UploadOptions = {}) => upload(whole, file, given),
+    wait: (jobId: string, given: WaitOptions = {}) => waitFor(whole, jobId, given),
+  });
+  return whole;
+}
+
+async function upload(client: Client, file: Blob, options: UploadOptions): Promise<Accepted> {
+  const name = options.name ?? (file as Partial<File>).name;
+  if (!name) {
+    throw new ClientError("A Blob has no name: say what the document is called, upload(blob, { name: \"a.pdf\" }).");
+  }
+  const { data } = await client.POST("/api/v1/documents", {
+    params: {
+      ...(options.priority ? { query: { priority: options.priority } } : {}),
+      ...(options.idempotencyKey ? { header: { "Idempotency-Key": options.idempotencyKey } } : {}),
+    },
+    // The type of a file in the description is that of its text; what goes out is the form.
+    body: { file: "" },
+    bodySerializer: () => {
+      const form = new FormData();
+      form.append("file", file, name);
+      return form;
+    },
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  return data!;
 }
 
 async function problemOf(response: Response): Promise<Partial<Problem>> {

@@ -1,5 +1,9 @@
-/** A typed client of the Arqueduct API: calls by path, and jobs as they happen. */
+/** A typed client of the Arqueduct API: calls by path, uploads, waiting, and jobs as they happen. */
 
-export { ApiError, createClient, type Client } from "./client.js";
-export { Live, type JobMessage, type LiveOptions } from "./live.js";
+export { createClient, type Accepted, type Client, type ClientOptions, type UploadOptions } from "./client.js";
+export { ApiError, BadUrlError, ClientError, UnreachableError, WaitTimeoutError } from "./errors.js";
+export type { Job, Problem } from "./errors.js";
+export { Live, hasEnded, type JobMessage, type LiveOptions, type LiveStatus } from "./live.js";
 export type { components, operations, paths } from "./schema.js";
+export type { SocketLike } from "./socket.js";
+export type { WaitOptions } from "./wait.js";

@@ -1,9 +1,13 @@
-import { ApiError, type Client } from "./client.js";
+import type { Client } from "./client.js";
+import { ApiError, ClientError, UnreachableError } from "./errors.js";
+import { openSocket, type SocketLike } from "./socket.js";
+import { serverUrl } from "./url.js";
 
 /** The full state of one job at one moment. Within a job `seq` strictly grows. */
 export interface JobMessage {
   v: number;
-  id: string;
+  /** `<job_id>:<seq>`; on the wire it is `id`. The job is `job_id`. */
+  message_id: string;
   type: string;
   tenant_id: string;
   job_id: string;
@@ -23,23 +27,19 @@ export interface JobMessage {
   timestamp: string;
 }
 
-/** What of a WebSocket is used: the browser's, or that of the package `ws`. */
-export interface SocketLike {
-  onopen: unknown;
-  onmessage: unknown;
-  onclose: unknown;
-  onerror: unknown;
-  send(data: string): void;
-  close(code?: number): void;
-}
+export type LiveStatus = "connecting" | "open" | "waiting" | "closed";
 
 export interface LiveOptions {
-  url: string;
   client: Client;
   onJob: (job: JobMessage) => void;
-  /** `open` once the first state is there. */
-  onStatus?: (status: "connecting" | "open" | "waiting" | "closed", error?: ApiError) => void;
-  /** Makes the socket; by default the browser's. */
+  /**
+   * `open` once the first state is there; `waiting` until the next try; `closed` for good, with the error if it is
+   * one that trying again does not mend, such as a bad key. Where this is not given, errors go to `console.error`.
+   */
+  onStatus?: (status: LiveStatus, error?: ClientError) => void;
+  /** By default where the client's calls go. */
+  url?: string;
+  /** Makes the socket; by default the one of the browser or of Node.js, or that of the package `ws`. */
   socket?: (url: string) => SocketLike;
   random?: () => number;
 }
@@ -52,11 +52,20 @@ const HEARTBEAT_MS = 20_000;
 /** Jobs whose last `seq` is remembered. */
 const MOST_KNOWN = 10_000;
 
+const ENDED = new Set(["completed", "partially_completed", "failed", "cancelled"]);
+
+/** Whether a job in this state is over; only a retry that somebody asks for begins it anew. */
+export function hasEnded(state: string): boolean {
+  return ENDED.has(state);
+}
+
+type WireJob = Omit<JobMessage, "message_id"> & { id: string };
+
 interface Message {
   type: string;
   heartbeat_seconds?: number;
   connection_id?: string;
-  jobs?: JobMessage[];
+  jobs?: WireJob[];
 }
 
 /**
@@ -72,67 +81,93 @@ export class Live {
   private pause: ReturnType<typeof setTimeout> | undefined;
   private tries = 0;
   private silenceMs = HEARTBEAT_MS * SILENCE;
+  private isStarted = false;
   private isClosed = false;
+  private lastComplaint = "";
+  private readonly address: string;
   /** The server's name for the last connection: it frees what that one still holds. */
   private connection: string | undefined;
   reconnects = 0;
 
-  constructor(private readonly options: LiveOptions) {}
+  /** Throws `BadUrlError`. */
+  constructor(private readonly options: LiveOptions) {
+    const url = serverUrl(options.url ?? options.client.url);
+    this.address = `${url.replace(/^http/i, "ws")}/api/v1/ws`;
+  }
 
   /** Opens the connection, and again whenever it ends. */
   start(): this {
-    void this.connect();
+    if (!this.isStarted) {
+      this.isStarted = true;
+      void this.connect();
+    }
     return this;
   }
 
   /** For good. */
-  close(error?: ApiError): void {
+  close(error?: ClientError): void {
+    if (this.isClosed) {
+      return;
+    }
     this.isClosed = true;
     clearTimeout(this.timer);
     clearTimeout(this.pause);
     this.socket?.close(1000);
-    this.options.onStatus?.("closed", error);
+    this.tellStatus("closed", error);
+  }
+
+  private tellStatus(status: LiveStatus, error?: ClientError): void {
+    if (this.options.onStatus) {
+      this.options.onStatus(status, error);
+    } else if (error && error.message !== this.lastComplaint) {
+      console.error(`${error.name}: ${error.message}`);
+    }
+    this.lastComplaint = error?.message ?? (status === "open" ? "" : this.lastComplaint);
   }
 
   private async connect(): Promise<void> {
-    this.options.onStatus?.("connecting");
-    let ticket: string;
+    this.tellStatus("connecting");
     try {
       const { data } = await this.options.client.POST("/api/v1/ws/tickets");
-      ticket = data!.ticket;
-    } catch (error) {
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
-        this.close(error);
-      } else {
-        this.wait();
+      if (!this.isClosed) {
+        await this.open(data!.ticket);
       }
-      return;
+    } catch (error) {
+      const known = error instanceof ClientError ? error : new ClientError(String(error), { cause: error });
+      if (mayPass(error)) {
+        this.wait(known);
+      } else {
+        this.close(known);
+      }
     }
-    if (this.isClosed) {
-      return;
-    }
-    const base = this.options.url.replace(/^http/, "ws").replace(/\/+$/, "");
+  }
+
+  private async open(ticket: string): Promise<void> {
     const resume = this.connection ? `&resume=${encodeURIComponent(this.connection)}` : "";
-    const address = `${base}/api/v1/ws?ticket=${encodeURIComponent(ticket)}${resume}`;
-    const socket = this.options.socket?.(address) ?? (new WebSocket(address) as SocketLike);
+    const address = `${this.address}?ticket=${encodeURIComponent(ticket)}${resume}`;
+    const socket = await (this.options.socket ?? openSocket)(address);
+    socket.onerror = () => undefined;
+    if (this.isClosed) {
+      socket.close();
+      return;
+    }
     this.socket = socket;
     socket.onmessage = (event: { data: unknown }) => this.hear(String(event.data));
-    socket.onerror = () => undefined;
-    socket.onclose = () => {
+    socket.onclose = ({ code }: { code?: number }) => {
       if (this.socket === socket) {
-        this.wait();
+        this.wait(new ClientError(`The socket at ${this.address} was closed with ${code}. It is opened again.`));
       }
     };
     this.listen();
   }
 
-  private wait(): void {
+  private wait(error?: ClientError): void {
     clearTimeout(this.timer);
     this.socket = undefined;
     if (this.isClosed) {
       return;
     }
-    this.options.onStatus?.("waiting");
+    this.tellStatus("waiting", error);
     const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.tries);
     this.tries += 1;
     this.reconnects += 1;
@@ -145,13 +180,22 @@ export class Live {
     this.timer = setTimeout(() => {
       if (asked) {
         const dead = this.socket;
-        this.wait();
+        this.wait(new ClientError(`The socket at ${this.address} says nothing any more. It is opened again.`));
         dead?.close();
       } else {
-        this.socket?.send("ping");
+        this.ping();
         this.listen(true);
       }
     }, this.silenceMs / 2);
+  }
+
+  /** A socket that does not open in time cannot send; it is given up like one that does not answer. */
+  private ping(): void {
+    try {
+      this.socket?.send("ping");
+    } catch {
+      return;
+    }
   }
 
   private hear(text: string): void {
@@ -166,13 +210,13 @@ export class Live {
     } else if (message.type === "snapshot") {
       this.tries = 0;
       (message.jobs ?? []).forEach((job) => this.tell(job));
-      this.options.onStatus?.("open");
+      this.tellStatus("open");
     } else if (message.type.startsWith("job_")) {
-      this.tell(message as unknown as JobMessage);
+      this.tell(message as unknown as WireJob);
     }
   }
 
-  private tell(job: JobMessage): void {
+  private tell({ id, ...job }: WireJob): void {
     if (job.seq <= (this.known.get(job.job_id) ?? -1)) {
       return;
     }
@@ -181,6 +225,14 @@ export class Live {
     if (this.known.size > MOST_KNOWN) {
       this.known.delete(this.known.keys().next().value!);
     }
-    this.options.onJob(job);
+    this.options.onJob({ message_id: id, ...job });
   }
+}
+
+/** Whether trying again may help: not against a key that is refused, nor where there are no sockets. */
+function mayPass(error: unknown): boolean {
+  if (error instanceof ApiError) {
+    return error.status !== 401 && error.status !== 403;
+  }
+  return error instanceof UnreachableError || !(error instanceof ClientError);
 }

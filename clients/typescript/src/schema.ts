@@ -1345,7 +1345,7 @@ export interface components {
              * Status
              * @default alive
              */
-            status: string;
+            status?: string;
         };
         /**
          * AuditLine
@@ -1906,7 +1906,7 @@ export interface components {
              * Advice
              * @default
              */
-            advice: string;
+            advice?: string;
             /** Code */
             code: string;
             /** Message */
@@ -1915,7 +1915,7 @@ export interface components {
              * Retryable
              * @default false
              */
-            retryable: boolean;
+            retryable?: boolean;
             /** Stage */
             stage?: string | null;
         };
@@ -1993,7 +1993,7 @@ export interface components {
              * @description Every job of the tenant. Instead of the other fields.
              * @default false
              */
-            all: boolean;
+            all?: boolean;
             /** Created After */
             created_after?: string | null;
             /** Created Before */
@@ -2392,7 +2392,7 @@ export interface components {
              * @description With 413: how many bytes are accepted.
              * @default null
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Request Id
              * @description Under which the log has it.
@@ -2402,7 +2402,7 @@ export interface components {
              * @description With 409: the state that does not allow it.
              * @default null
              */
-            state: components["schemas"]["JobState"] | null;
+            state?: components["schemas"]["JobState"] | null;
             /** Status */
             status: number;
             /** Title */
@@ -2422,19 +2422,19 @@ export interface components {
              * @description … of `path`, `query` or `header`.
              * @default null
              */
-            in: string | null;
+            in?: string | null;
             /**
              * Parameter
              * @description Which parameter …
              * @default null
              */
-            parameter: string | null;
+            parameter?: string | null;
             /**
              * Pointer
              * @description Where in the body, as a JSON pointer.
              * @default null
              */
-            pointer: string | null;
+            pointer?: string | null;
         };
         /**
          * Proof
@@ -2681,9 +2681,9 @@ export interface components {
              * Limit
              * @default 10
              */
-            limit: number;
+            limit?: number;
             /** @default hybrid */
-            mode: components["schemas"]["Mode"];
+            mode?: components["schemas"]["Mode"];
             /**
              * Query
              * @description Between 1 and 2,000 characters, white space at both ends not counted.
@@ -2787,7 +2787,7 @@ export interface components {
              * @default Bearer
              * @constant
              */
-            token_type: "Bearer";
+            token_type?: "Bearer";
             user: components["schemas"]["Person"];
         };
         /**
@@ -2861,7 +2861,7 @@ export interface components {
              * Expires In
              * @default 30
              */
-            expires_in: number;
+            expires_in?: number;
             /** Ticket */
             ticket: string;
         };
@@ -2895,7 +2895,7 @@ export interface components {
              * @default Bearer
              * @constant
              */
-            token_type: "Bearer";
+            token_type?: "Bearer";
         };
         /**
          * ToldDocument
@@ -2970,12 +2970,12 @@ export interface components {
              * Name
              * @default arqueduct
              */
-            name: string;
+            name?: string;
             /**
              * Version
              * @default 0.1.0
              */
-            version: string;
+            version?: string;
         };
         /**
          * Webhook
@@ -3050,12 +3050,12 @@ export interface components {
              *       "job.failed"
              *     ]
              */
-            events: (components["schemas"]["EventType"] | "*")[];
+            events?: (components["schemas"]["EventType"] | "*")[];
             /**
              * Is Enabled
              * @default true
              */
-            is_enabled: boolean;
+            is_enabled?: boolean;
             /**
              * Url
              * @description https, a public host, port 443, 80 or above 1023; no credentials, no fragment.
@@ -3078,19 +3078,19 @@ export interface components {
              *       "job.failed"
              *     ]
              */
-            events: (components["schemas"]["EventType"] | "*")[];
+            events?: (components["schemas"]["EventType"] | "*")[];
             /**
              * Is Enabled
              * @description Who enables it again, or gives it another address, says that it is well.
              * @default true
              */
-            is_enabled: boolean;
+            is_enabled?: boolean;
             /**
              * Url
              * @default
              * @example https://example.org/hooks/arqueduct
              */
-            url: string;
+            url?: string;
         };
         /**
          * WebhookMade

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WebSocket } from "ws";
-import { ApiError, createClient, Live, type JobMessage } from "../src/index.js";
-import type { SocketLike } from "../src/live.js";
+import {
+  ApiError,
+  BadUrlError,
+  createClient,
+  Live,
+  UnreachableError,
+  WaitTimeoutError,
+  type ClientError,
+  type JobMessage,
+} from "../src/index.js";
 
 const url = process.env.ARQUEDUCT_TEST_URL!;
 /** The same server behind a proxy that cuts connections. */
@@ -11,15 +18,8 @@ const token = process.env.ARQUEDUCT_TEST_KEY!;
 const client = createClient({ url, token });
 
 async function upload(name: string): Promise<string> {
-  const { data } = await client.POST("/api/v1/documents", {
-    body: { file: "" },
-    bodySerializer: () => {
-      const form = new FormData();
-      form.append("file", new Blob([`# ${name}\n\nIt flows.\n`]), name);
-      return form;
-    },
-  });
-  return data!.job.id;
+  const accepted = await client.upload(new Blob([`# ${name}\n\nIt flows.\n`]), { name });
+  return accepted.job.id;
 }
 
 test("a document goes in and is found again", async () => {
@@ -38,13 +38,63 @@ test("a problem is an error with its code", async () => {
   );
 });
 
-test("who may not listen hears so", async () => {
-  const stranger = createClient({ url, token: "aq_wrong" });
-  const error = await new Promise<ApiError | undefined>((resolve) => {
-    const onStatus = (status: string, why?: ApiError) => status === "closed" && resolve(why);
-    new Live({ url, client: stranger, onJob: () => undefined, onStatus, socket: open }).start();
+test("a file has its name, a blob needs one, and a key makes one of two uploads", async () => {
+  const file = new File(["# Stone\n\nIt lies.\n"], "stone.md");
+  const options = { priority: "bulk", idempotencyKey: crypto.randomUUID() } as const;
+  const first = await client.upload(file, options);
+  assert.equal(first.document.name, "stone.md");
+  assert.equal(first.job.priority, "bulk");
+  assert.equal((await client.upload(file, options)).job.id, first.job.id);
+  await assert.rejects(client.upload(new Blob(["x"])), /has no name/);
+});
+
+test("what is no URL is told at once, and a server that is away by its address", async () => {
+  for (const wrong of ["nonsense", "localhost:8000", "http://", "ftp://127.0.0.1", ""]) {
+    assert.throws(() => createClient({ url: wrong, token }), BadUrlError);
+  }
+  assert.throws(() => createClient({ url: "aq_secret", token }), (error: Error) => !error.message.includes("aq_secret"));
+  const away = createClient({ url: "http://127.0.0.1:1", token });
+  await assert.rejects(away.GET("/api/v1/jobs", { params: { query: { limit: 1 } } }), (error: UnreachableError) => {
+    assert.ok(error instanceof UnreachableError);
+    assert.equal(error.url, "http://127.0.0.1:1/api/v1/jobs");
+    assert.match(error.message, /GET http:\/\/127\.0\.0\.1:1\/api\/v1\/jobs: .*(ECONNREFUSED|bad port)/);
+    return true;
   });
-  assert.equal(error?.code, "not_authenticated");
+});
+
+test("a job is waited for until it ends, told by the socket or by asking", async () => {
+  for (const options of [{}, { socket: () => assert.fail("there are no sockets here") }]) {
+    const jobId = await upload(`waited-${Object.keys(options).length}.md`);
+    const waiting = client.wait(jobId, { ...options, timeoutMs: 60_000 });
+    await client.POST("/api/v1/jobs/{job_id}/cancel", { params: { path: { job_id: jobId } } });
+    const job = await waiting;
+    assert.equal(job.id, jobId);
+    assert.equal(job.state, "cancelled");
+  }
+});
+
+test("waiting has an end of its own, and what is not there is not waited for", async () => {
+  const jobId = await upload("slow.md");
+  await assert.rejects(client.wait(jobId, { timeoutMs: 50 }), (error: WaitTimeoutError) => error.job?.id === jobId);
+  const gone = new AbortController();
+  const waiting = client.wait(jobId, { signal: gone.signal });
+  gone.abort();
+  await assert.rejects(waiting, { name: "AbortError" });
+  await assert.rejects(client.wait("01890000-0000-7000-8000-000000000000"), /404 not_found/);
+});
+
+test("who may not listen hears so, even who does not ask", async (t) => {
+  const stranger = createClient({ url, token: "aq_wrong" });
+  const error = await new Promise<ClientError | undefined>((resolve) => {
+    const onStatus = (status: string, why?: ClientError) => status === "closed" && resolve(why);
+    new Live({ client: stranger, onJob: () => undefined, onStatus: (...told) => void onStatus(...told) }).start();
+  });
+  assert.equal((error as ApiError).code, "not_authenticated");
+  const said = await new Promise<string>((resolve) => {
+    t.mock.method(console, "error", resolve);
+    new Live({ client: stranger, onJob: () => undefined }).start();
+  });
+  assert.match(said, /ApiError: 401 not_authenticated/);
 });
 
 test("a socket that is cut comes back and tells nothing twice", async () => {
@@ -55,9 +105,11 @@ test("a socket that is cut comes back and tells nothing twice", async () => {
     const live = new Live({
       url: cutUrl,
       client,
-      socket: open,
       random: () => 0.1,
       onJob: (job: JobMessage) => {
+        if ("id" in job || job.message_id !== `${job.job_id}:${job.seq}`) {
+          reject(new Error(`a message has the names of the wire: ${JSON.stringify(job)}`));
+        }
         if (job.seq <= (seen.get(job.job_id) ?? -1)) {
           reject(new Error(`job ${job.job_id} went back to ${job.seq}`));
         }
@@ -79,7 +131,3 @@ test("a socket that is cut comes back and tells nothing twice", async () => {
     }).start();
   });
 });
-
-function open(address: string): SocketLike {
-  return new WebSocket(address) as unknown as SocketLike;
-}

@@ -2,6 +2,7 @@
 
     with Client("http://127.0.0.1:8000", api_key="aq_…") as api:
         accepted = api.create_document("handbook.pdf")
+        api.wait(accepted.job.id)
         for hit in api.search_passages(models.SearchRequest(query="how do I return it?")).items:
             print(hit.text)
 
@@ -10,10 +11,22 @@ hand. Everything is in `models` and `operations`.
 """
 
 from arqueduct.client import models
-from arqueduct.client.calls import APIError
+from arqueduct.client.clients import AsyncClient, Client
+from arqueduct.client.errors import APIError, BadURLError, ClientError, UnreachableError, WaitTimeoutError
 from arqueduct.client.live import Live
-from arqueduct.client.operations import AsyncOperations as AsyncClient
-from arqueduct.client.operations import Operations as Client
+from arqueduct.client.messages import JobMessage
 from arqueduct.client.tokens import SignIn
 
-__all__ = ["APIError", "AsyncClient", "Client", "Live", "SignIn", "models"]
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "BadURLError",
+    "Client",
+    "ClientError",
+    "JobMessage",
+    "Live",
+    "SignIn",
+    "UnreachableError",
+    "WaitTimeoutError",
+    "models",
+]

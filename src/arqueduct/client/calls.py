@@ -2,26 +2,30 @@
 
 import os
 import random
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, Generic, TypeAlias, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
 import msgspec
 
+from arqueduct.client.errors import APIError, BadURLError, ClientError, shown
+
 __all__ = [
-    "APIError",
+    "TRY_AGAIN",
     "Call",
     "OpenEnum",
     "Upload",
     "Wait",
     "answer_of",
     "base_url",
+    "bearer",
     "new_idempotency_key",
     "pause_before_next",
     "problem_of",
@@ -38,6 +42,9 @@ LONGEST_PAUSE = 30.0
 FIRST_PAUSE = 0.25
 TRY_AGAIN = frozenset({429, 502, 503, 504})
 SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""What was asked for cannot be sent at all."""
+SCHEMES = ("http", "https")
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
@@ -50,20 +57,6 @@ class OpenEnum(StrEnum):
         member._name_ = str(value)
         member._value_ = str(value)
         return member
-
-
-class APIError(Exception):
-    """The server said no. `code` is the name to match on, `advice` says what to do."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.code = str(problem.get("code", "unknown"))
-        self.detail = str(problem.get("detail", ""))
-        self.advice = str(problem.get("advice", ""))
-        self.request_id = problem.get("request_id")
-        self.errors: list[dict[str, Any]] = list(problem.get("errors", ()))
-        self.problem = dict(problem)
-        super().__init__(f"{status} {self.code}: {self.detail} {self.advice}".rstrip())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +87,21 @@ class Wait:
 
 
 def base_url(url: str) -> str:
-    """Without the slash at the end that people add."""
+    """Without the slash at the end that people add. Raises `BadURLError`."""
+    try:
+        is_good = httpx.URL(url).scheme in SCHEMES and bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except (ValueError, httpx.InvalidURL):
+        is_good = False
+    if not is_good:
+        raise BadURLError(url)
     return url.rstrip("/")
+
+
+def bearer(token: str) -> str:
+    """The header that carries a key or an access token. Raises `ClientError`, which does not show it."""
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ClientError("The API key is empty, or has a line break or another character that no key has.")
+    return f"Bearer {token}"
 
 
 @contextmanager
@@ -125,7 +131,7 @@ def _request(
 
 
 def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
-    """What the server said, as a value. Raises `APIError`."""
+    """What the server said, as a value. Raises `APIError`, and `ClientError` when it is not this API that answered."""
     if response.is_error:
         raise APIError(response.status_code, problem_of(response))
     found: Any
@@ -136,16 +142,27 @@ def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
     elif call.answers is str:
         found = response.text
     else:
-        found = msgspec.json.decode(response.content, type=call.answers)
+        found = _decoded(call, response)
     return found  # type: ignore[no-any-return]  # of the type that the call names
 
 
-def pause_before_next(call: "Call[Any]", tries: int, outcome: "httpx.Response | httpx.TransportError") -> Wait | None:
+def _decoded(call: "Call[Any]", response: httpx.Response) -> object:
+    try:
+        return msgspec.json.decode(response.content, type=call.answers)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        there = f"{call.method} {shown(response.request.url)}"
+        raise ClientError(
+            f"{there} answered {response.status_code} with something that this client does not understand: {error}. "
+            "Look whether it is an Arqueduct server, of a version near the client's, that answers at this address."
+        ) from error
+
+
+def pause_before_next(call: "Call[Any]", tries: int, outcome: "httpx.Response | httpx.RequestError") -> Wait | None:
     """How long to wait before the next try; None: this outcome stands.
 
     A request that never reached the server may always be sent again; one that did, only if doing it twice is harmless.
     """
-    if tries >= MOST_TRIES:
+    if tries >= MOST_TRIES or isinstance(outcome, HOPELESS):
         return None
     if isinstance(outcome, httpx.Response):
         if outcome.status_code not in TRY_AGAIN or not (call.may_repeat or outcome.status_code == 429):

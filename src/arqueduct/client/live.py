@@ -8,59 +8,49 @@ comes is never older than what came before, and nothing that ended is missed.
 """
 
 import asyncio
+import logging
 import random
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import httpx
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from arqueduct.client.calls import APIError, base_url
-from arqueduct.client.operations import AsyncOperations
-from arqueduct.events import JobMessage
+from arqueduct.client import sockets
+from arqueduct.client.calls import base_url, bearer
+from arqueduct.client.clients import AsyncClient
+from arqueduct.client.errors import APIError, UnreachableError
+from arqueduct.client.messages import JobMessage
+from arqueduct.client.models import Job
 
 __all__ = ["Live"]
 
-PROTOCOL = "arqueduct.v1"
-LARGEST_MESSAGE = 32 * 2**20
-"""Bytes: the first message tells of up to 1,200 jobs."""
-OPEN_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Between two tries: doubled each time, and drawn at random below that, so that a thousand clients do not come back
 at once."""
-SILENCE = 2.5
-"""Times the server's heartbeat; then the connection counts as dead, though nobody closed it."""
 MOST_KNOWN = 10_000
 """Jobs whose last `seq` is remembered."""
 FINAL_CODES = {4401: "not_authenticated", 4403: "forbidden"}
 """Closes that coming again does not mend."""
 
-
-class _Head(msgspec.Struct):
-    type: str
-    heartbeat_seconds: float = 20.0
-    connection_id: str | None = None
-    jobs: list[JobMessage] = []
-
-
-_head = msgspec.json.Decoder(_Head)
-_job = msgspec.json.Decoder(JobMessage)
+log = logging.getLogger(__name__)
 
 
 class Live:
     """An endless iterator of job states. Raises `APIError` when the server says that this key may not listen."""
 
     def __init__(self, url: str, api_key: str | httpx.Auth) -> None:
-        """With a `SignIn` each connection is opened by a ticket of its own, and again when its token is over."""
+        """With a `SignIn` each connection is opened by a ticket of its own, and again when its token is over.
+
+        Raises `BadURLError`.
+        """
         self._server = base_url(url)
-        parts = urlsplit(self._server)
-        self._url = urlunsplit(parts._replace(scheme={"https": "wss"}.get(parts.scheme, "ws"))) + "/api/v1/ws"
         self._api_key = api_key
+        self._headers = {"Authorization": bearer(api_key)} if isinstance(api_key, str) else {}
         self._known: OrderedDict[UUID, int] = OrderedDict()
         self._connection: str | None = None
         """The server's name for the last connection: it frees what that one still holds."""
@@ -68,70 +58,52 @@ class Live:
         """Since the last connection that was let in."""
         self.reconnects = 0
 
+    async def wait_for(self, job_id: UUID | str, *, timeout: float | None = None) -> Job:
+        """The job once it has ended, as `AsyncClient.wait` has it; what iterates over this object misses nothing."""
+        async with AsyncClient(self._server, self._api_key) as api:
+            return await api.wait(job_id, timeout=timeout)
+
     async def __aiter__(self) -> AsyncIterator[JobMessage]:
         while True:
             try:
                 async with await self._connect() as socket:
-                    async for job in self._listen(socket):
-                        yield job
+                    async for heard in sockets.messages(socket):
+                        if heard.type == "hello":
+                            self._connection = heard.connection_id
+                            self._tries = 0
+                        for job in filter(self._is_news, heard.jobs):
+                            yield job
             except InvalidStatus as error:
                 if error.response.status_code in (401, 403):
                     raise APIError(error.response.status_code, _problem(error.response.body)) from error
+                self._lost(error)
             except ConnectionClosed as error:
                 code = error.rcvd.code if error.rcvd else 0
                 if code in FINAL_CODES and isinstance(self._api_key, str):
                     status, reason = code - 4000, error.rcvd.reason if error.rcvd else ""
                     raise APIError(status, {"code": FINAL_CODES[code], "detail": reason}) from error
+                self._lost(error)
             except APIError as error:
                 if error.status in (401, 403):
                     raise
-            except (OSError, TimeoutError, WebSocketException, httpx.TransportError):
-                pass
+                self._lost(error)
+            except (OSError, TimeoutError, WebSocketException, UnreachableError) as error:
+                self._lost(error)
             await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._tries)))  # noqa: S311  # spreads load
             self._tries += 1
             self.reconnects += 1
 
+    def _lost(self, error: Exception) -> None:
+        """Said once for each time that the server is away."""
+        level = logging.DEBUG if self._tries else logging.WARNING
+        log.log(level, "No live updates from %s: %s. Trying again.", self._server, error or type(error).__name__)
+
     async def _connect(self) -> connect:
-        query, headers = {"resume": self._connection} if self._connection else {}, {}
-        if isinstance(self._api_key, str):
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        else:
-            async with AsyncOperations(self._server, self._api_key) as api:
+        query = {"resume": self._connection} if self._connection else {}
+        if not isinstance(self._api_key, str):
+            async with AsyncClient(self._server, self._api_key) as api:
                 query["ticket"] = (await api.create_ticket()).ticket
-        return connect(
-            f"{self._url}?{urlencode(query)}",
-            additional_headers=headers,
-            subprotocols=[PROTOCOL],  # type: ignore[list-item]  # a NewType of str that is not exported
-            max_size=LARGEST_MESSAGE,
-            open_timeout=OPEN_SECONDS,
-            close_timeout=1,
-        )
-
-    async def _listen(self, socket: ClientConnection) -> AsyncIterator[JobMessage]:
-        """Until the connection ends, or says nothing for too long though it was asked. Raises `TimeoutError`."""
-        silence = _Head(type="").heartbeat_seconds * SILENCE
-        while True:
-            text = await self._next(socket, silence)
-            if text == "pong":
-                continue
-            head = _head.decode(text)
-            if head.type == "hello":
-                silence = head.heartbeat_seconds * SILENCE
-                self._connection = head.connection_id
-                self._tries = 0
-            found = [_job.decode(text)] if head.type.startswith("job_") else head.jobs
-            for job in found:
-                if self._is_news(job):
-                    yield job
-
-    async def _next(self, socket: ClientConnection, silence: float) -> str | bytes:
-        try:
-            async with asyncio.timeout(silence / 2):
-                return await socket.recv()
-        except TimeoutError:
-            await socket.send("ping")
-        async with asyncio.timeout(silence / 2):
-            return await socket.recv()
+        return sockets.opening(self._server, query, self._headers)
 
     def _is_news(self, job: JobMessage) -> bool:
         if job.seq <= self._known.get(job.job_id, -1):

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from arqueduct.client.calls import APIError, base_url, problem_of
+from arqueduct.client.calls import base_url, problem_of
+from arqueduct.client.errors import APIError
 
 __all__ = ["SignIn"]
 
@@ -27,7 +28,7 @@ class SignIn(httpx.Auth):
     """Signs in with the first request, by e-mail address and password; `auth` of an httpx client.
 
     Each refresh token is good for one renewal, so give one `SignIn` to one client, not to several processes. Raises
-    `APIError` when the server refuses.
+    `BadURLError` for a wrong `url`; with a request `APIError` when the server refuses.
     """
 
     def __init__(self, url: str, email: str, password: str, *, tenant_id: str | None = None) -> None:

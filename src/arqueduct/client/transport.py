@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from typing import Any, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 
-from arqueduct.client.calls import Call, answer_of, base_url, pause_before_next, request_of
+from arqueduct.client.calls import Call, answer_of, base_url, bearer, pause_before_next, request_of
+from arqueduct.client.errors import UnreachableError
 
 __all__ = ["AsyncTransport", "Transport"]
 
@@ -20,30 +21,38 @@ class Transport:
     """Waits by blocking the thread."""
 
     def __init__(self, url: str, api_key: str | httpx.Auth | None = None, *, http: httpx.Client | None = None) -> None:
-        """`api_key` may also be an access token or a `SignIn`. `http` brings settings of one's own, such as proxies."""
+        """`api_key` may also be an access token or a `SignIn`. `http` brings settings of one's own, such as proxies.
+
+        Raises `BadURLError`.
+        """
         self._http = http or httpx.Client(timeout=TIMEOUT)
         prepare(self._http, url, api_key)
 
     def call(self, call: "Call[Result]") -> Result:
-        """The answer; tries again where that is harmless. Raises `APIError` and `httpx.TransportError`."""
+        """The answer; tries again where that is harmless. Raises `APIError` and `UnreachableError`."""
         tries = 0
         while True:
             tries += 1
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 with request_of(self._http, call) as request:
                     outcome = self._http.send(request)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             wait = pause_before_next(call, tries, outcome)
             if wait is None:
                 return _end(call, outcome)
             time.sleep(wait.seconds)
 
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return str(self._http.base_url).rstrip("/")
+
     def close(self) -> None:
         self._http.close()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,21 +74,26 @@ class AsyncTransport:
         tries = 0
         while True:
             tries += 1
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 with request_of(self._http, call) as request:
                     outcome = await self._http.send(request)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             wait = pause_before_next(call, tries, outcome)
             if wait is None:
                 return _end(call, outcome)
             await asyncio.sleep(wait.seconds)
 
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return str(self._http.base_url).rstrip("/")
+
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,15 +101,15 @@ class AsyncTransport:
 
 
 def prepare(http: httpx.Client | httpx.AsyncClient, url: str, api_key: str | httpx.Auth | None) -> None:
-    """Where to, and as whom."""
+    """Where to, and as whom. Raises `BadURLError`."""
     http.base_url = httpx.URL(base_url(url))
     if isinstance(api_key, httpx.Auth):
         http.auth = api_key
     elif api_key:
-        http.headers["Authorization"] = f"Bearer {api_key}"
+        http.headers["Authorization"] = bearer(api_key)
 
 
-def _end(call: "Call[Result]", outcome: httpx.Response | httpx.TransportError) -> Result:
-    if isinstance(outcome, httpx.TransportError):
-        raise outcome
+def _end(call: "Call[Result]", outcome: httpx.Response | httpx.RequestError) -> Result:
+    if isinstance(outcome, httpx.RequestError):
+        raise UnreachableError(outcome.request.method, outcome.request.url, outcome) from outcome
     return answer_of(call, outcome)
