@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from arqueduct import storable
 from arqueduct.database import Transaction
-from arqueduct.errors import NoSession
+from arqueduct.errors import Forbidden, NoSession
 from arqueduct.identity import Identity
-from arqueduct.permissions import Permission, check
+from arqueduct.permissions import Permission, check, granted
 from arqueduct.repositories import audit, members, sessions
 from arqueduct.repositories.audit import Actor
 from arqueduct_backend import idempotency
@@ -32,6 +32,12 @@ class Needs:
         self.permission = permission
 
     async def __call__(self, caller: Caller) -> None:
+        if caller.scopes and self.permission in granted(caller.role) - caller.permissions:
+            raise Forbidden(
+                f"This needs the permission `{self.permission}`, which the member has and this key has not: make a key "
+                "with that scope.",
+                permission=str(self.permission),
+            )
         check(caller.permissions, self.permission)
 
 

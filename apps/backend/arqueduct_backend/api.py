@@ -42,7 +42,7 @@ from arqueduct_backend.webhook_schemas import webhooks
 __all__ = ["API", "describe", "implied", "operation_id", "permission_of"]
 
 KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <API key>`"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <API key or access token>`"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 OPEN = "probes"

@@ -1,5 +1,6 @@
 """Every exception becomes a problem: ours, the framework's, and those nobody thought of."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 CLIENT_CLOSED = 499
 """nginx' number for a client that went away before its answer; nobody reads it but the metrics."""
 MOST_ERRORS = 20
+VARIANT = re.compile(r"[a-z-]+\[.*\]")
 LONGEST_DETAIL = 300
 
 OF_FRAMEWORK: dict[int, type[ArqueductError]] = {
@@ -70,6 +72,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         return problem_of(request, MethodNotAllowed(), headers={"Allow": ", ".join(known)})
     if any(item["type"] == "json_invalid" for item in found):
         position, reason = found[0]["loc"][-1], found[0]["ctx"]["error"]
+        reason = str(reason).removesuffix(" at")  # "Unterminated string starting at"
         return problem_of(request, InvalidJSON(f"The body is not valid JSON: {reason} at character {position}."))
     return problem_of(request, InvalidRequest(), errors=_fields(found))
 
@@ -103,10 +106,20 @@ def _fields(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         place, *path = item["loc"]
         detail = str(item["msg"])[:LONGEST_DETAIL]
         if place == "body":
-            fields.append({"detail": detail, "pointer": "#" + "".join(f"/{_escaped(part)}" for part in path)})
+            fields.append(
+                {
+                    "detail": detail,
+                    "pointer": "#" + "".join(f"/{_escaped(part)}" for part in path if not _is_variant(part)),
+                }
+            )
         else:
             fields.append({"detail": detail, "in": str(place), "parameter": ".".join(map(str, path))})
     return fields
+
+
+def _is_variant(part: object) -> bool:
+    """`str-enum[EventType]`: which kind of a union was tried. It is no place in the body."""
+    return isinstance(part, str) and VARIANT.fullmatch(part) is not None
 
 
 def _escaped(part: object) -> str:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from arqueduct import __version__
 from arqueduct.embedding import Embedder
 from arqueduct.settings import Settings
-from arqueduct_backend import audit_trail, error_handlers, protocols
+from arqueduct_backend import audit_trail, error_handlers, protocols, reference
 from arqueduct_backend.ambiguity import Unambiguous
 from arqueduct_backend.api import API, describe, operation_id
 from arqueduct_backend.client_address import ClientAddress
@@ -84,7 +84,9 @@ def create_app(settings: Settings, *, embedder: Embedder | None = None) -> FastA
         middleware=_middleware(settings),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
+        docs_url=None,  # ours: `reference`
         redoc_url=None,
+        routes=reference.ROUTES,
     )
     included: list[tuple[str, Iterable[BaseRoute]]] = [("", list(app.routes))]
     for prefix, routers in ROUTERS.items():

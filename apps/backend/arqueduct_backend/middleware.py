@@ -21,6 +21,7 @@ from arqueduct_backend.error_handlers import internal_error
 from arqueduct_backend.patience import Patience
 from arqueduct_backend.problems import BODY_LIMIT, HEADERS, REQUEST_ID, problem_of
 from arqueduct_backend.protocols import MOST_HEAD_BYTES, MOST_HEADERS
+from arqueduct_backend.reference import CONTENT_SECURITY_POLICY
 from arqueduct_backend.routing import template_of
 
 __all__ = ["BodyLimit", "HeadLimit", "Requests"]
@@ -39,16 +40,7 @@ SECURITY = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-DOCS = {
-    # Swagger UI comes from a CDN, with a small script in the page itself.
-    "content-security-policy": (
-        "default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
-        "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
-        "frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+DOCS = {**SECURITY, "content-security-policy": CONTENT_SECURITY_POLICY}
 API = {**SECURITY, "cache-control": "no-store"}
 HSTS = "max-age=31536000"
 """A year of https only, where the request came by https: the server believes the proxies that it was told to."""
