@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from arqueduct.errors import EmptyUpload, UnsupportedFormat
+from arqueduct.mails import is_mail
 
 __all__ = ["Format", "detect", "encoding_without_bom"]
 
@@ -84,6 +85,8 @@ PACKAGES: Final = (
 """Main parts of Office packages, by a piece of `[Content_Types].xml` in lower case; `None` is what is read as DOCX."""
 
 MARKDOWN_NAMES: Final = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".rmd", ".qmd"})
+TEXT_NAMES: Final = MARKDOWN_NAMES | {".log", ".text", ".txt"}
+"""Whoever calls it a text shall have it read as one, whatever it begins with."""
 HTML_NAMES: Final = frozenset({".html", ".htm", ".xhtml", ".xht", ".shtml"})
 
 HTML_START: Final = re.compile(
@@ -190,6 +193,8 @@ def _is_pdf(head: bytes, tail: bytes, *, is_text: bool) -> bool:
 
 
 def _kind_of_text(text: str, suffix: str) -> Format:
+    if suffix not in TEXT_NAMES and is_mail(text):
+        raise _unsupported("a mail or a mailbox")
     start = HTML_START.match(text)
     if start and start["other"]:
         kind = "an SVG image" if "<svg" in text.lower() else "an XML file with a document type"

@@ -121,9 +121,11 @@ async def create(
                 made = {"tenant_id": str(new.tenant_id), "user_id": str(new.user_id)}
                 await audit.add(driver, audit.Actor(action=action, tenant_id=new.tenant_id), "done", after=made)
     except IntegrityError as error:
-        raise SetupError(f"There is a user with the address {email} already: choose another.") from error
+        raise SetupError(
+            f"There is a user with the address {email} already.", advice="Choose another address."
+        ) from error
     except ProgrammingError as error:
-        raise SetupError("This database has no tables yet: run `arqueduct migrate up`.") from error
+        raise SetupError("This database has no tables yet.", advice="Run `arqueduct migrate up`.") from error
     finally:
         await engine.dispose()
     return new

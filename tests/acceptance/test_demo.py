@@ -1,5 +1,6 @@
 """`make demo` without make."""
 
+import re
 from pathlib import Path
 
 from tests.acceptance.processes import arqueduct
@@ -18,6 +19,8 @@ def test_the_demo_shows_the_way_and_a_second_start_is_warm(data_dir: Path) -> No
     assert "bzip2-manual.pdf  page 9" in first
     assert "sqlite-datatypes.docx  page 1" in first
     assert "API key    aq_" in first
+    (tried,) = re.findall(r'search "your question".*(?:\n[│ ]+\S+)?', first)
+    assert "--data-dir" in tried
     assert not (data_dir / "runtime.json").exists()
     second = demo()
     assert second.count("already there") == 6

@@ -81,6 +81,18 @@ async def test_many_are_found_by_a_filter(run: Commands, me: NewIdentity, owner:
     assert await states(owner, [*old, *new]) == {"cancelled": 5}
 
 
+async def test_jobs_of_a_kind_are_listed(run: Commands, me: NewIdentity, owner: Owner) -> None:
+    await insert_many(owner, me, "failed", 2)
+    (delivery,) = await insert_many(owner, me, "queued", kind="webhook.deliver")
+    assert [job["id"] for job in told(await run("jobs", "ls", "--kind", "webhook.deliver", "--json"))[0]["items"]] == [
+        str(delivery)
+    ]
+    assert str(delivery) in done(await run("jobs", "ls", "--kind", "webhook.deliver"))
+    assert len(told(await run("jobs", "ls", "--kind", "document.ingest", "--json"))[0]["items"]) == 2
+    refused = await run("jobs", "ls", "--kind", "no kind")
+    assert "kind" in refused.stderr
+
+
 async def test_a_filter_that_makes_no_sense_is_refused_with_the_field(run: Commands) -> None:
     refused = await run("jobs", "cancel", "--kind", "")
     assert refused.exit_code == 1

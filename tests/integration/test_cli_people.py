@@ -100,6 +100,60 @@ async def test_of_several_tenants_one_is_named(
     assert await lines(owner, me.tenant_id) == []
     listed = (await say("users", "ls", "--tenant", str(me.tenant_id)))["items"]
     assert [one["id"] for one in listed] == [str(me.user_id)]
+    problem = await arqueduct("users", "invite", "b@example.org", settings=settings)
+    assert problem.stderr == (
+        "Error: There are several tenants.\nSay which with --tenant: `arqueduct tenants ls` lists them.\n"
+    )
+
+
+async def test_a_tenant_is_named_by_its_name(
+    me: NewIdentity, new_identity: Callable[[], Awaitable[NewIdentity]], say: Say, settings: Settings, owner: Owner
+) -> None:
+    other = await new_identity()
+    await owner.execute("UPDATE tenants SET name = 'Acme & Söhne' WHERE id = $1", other.tenant_id)
+    made = await say("users", "invite", "a@example.org", "--tenant", "Acme & Söhne")
+    assert made["tenant_id"] == str(other.tenant_id)
+    assert [one["id"] for one in (await say("users", "ls", "--tenant", "Acme & Söhne"))["items"]] == [
+        str(other.user_id)
+    ]
+    assert len((await say("keys", "ls", "--tenant", "Acme & Söhne"))["items"]) == 1
+    for command in (("users", "ls"), ("keys", "ls"), ("keys", "create", other.email)):
+        assert await fails(settings, *command, "--tenant", "Acme") == "not_found"
+        assert await fails(settings, *command, "--tenant", "") == "not_found"
+    await owner.execute("UPDATE tenants SET name = 'Acme & Söhne' WHERE id = $1", me.tenant_id)
+    assert await fails(settings, "users", "ls", "--tenant", "Acme & Söhne") == "request_error"
+
+
+async def test_a_list_of_one_tenant_tells_nothing_of_another(
+    me: NewIdentity, new_identity: Callable[[], Awaitable[NewIdentity]], say: Say, settings: Settings, owner: Owner
+) -> None:
+    other = await new_identity()
+    await owner.execute("UPDATE tenants SET name = 'Acme' WHERE id = $1", me.tenant_id)
+    await owner.execute("UPDATE tenants SET name = 'Beta' WHERE id = $1", other.tenant_id)
+    await owner.execute("INSERT INTO memberships VALUES ($1, $2, 'viewer')", other.tenant_id, me.user_id)
+    for tenant, role in ((me, "owner"), (other, "viewer")):
+        listed = (await say("users", "ls", "--tenant", str(tenant.tenant_id)))["items"]
+        (mine,) = [one for one in listed if one["id"] == str(me.user_id)]
+        assert (mine["roles"], mine["tenant_ids"]) == ([role], [str(tenant.tenant_id)])
+    assert "owner of Acme, viewer of Beta" in done(await arqueduct("users", "ls", settings=settings))
+    only = done(await arqueduct("users", "ls", "--tenant", "Beta", settings=settings))
+    assert "viewer of Beta" in only
+    assert "Acme" not in only
+    assert len((await say("users", "disable", me.email))["disabled_at"]) > 0
+    assert [action for action, _, _ in await lines(owner, other.tenant_id)] == ["cli users disable"]
+
+
+async def test_keys_tell_what_they_may_where_and_until_when(me: NewIdentity, say: Say, settings: Settings) -> None:
+    await say(
+        "keys", "create", me.email, "--name", "ci", "--scope", "jobs:read", "--scope", "jobs:write", "--days", "1"
+    )
+    listed = done(await arqueduct("keys", "ls", settings=settings))
+    head, made, first = listed.splitlines()
+    assert head.split() == ["Key", "Name", "Of", "Tenant", "Scopes", "Used", "State"]
+    tenant = (await say("tenants", "ls"))["items"][0]["name"]
+    for said in ("ci (aq_", me.email, tenant, "jobs:read, jobs:write", "never", "good until 20"):
+        assert said in made
+    assert " all " in first
 
 
 async def test_a_role_is_given_and_the_last_owner_stays(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from arqueduct.artifacts import SEPARATOR, Chunk, Page, read_lines
-from arqueduct.errors import ArqueductError
+from arqueduct.errors import ArqueductError, UnsupportedFormat
 from arqueduct.formats import Format, detect
 from arqueduct.settings import Settings
 from arqueduct_worker.parsing.pool import ParserPool
@@ -139,6 +139,14 @@ KINDS = {
 @pytest.mark.parametrize("folder", KINDS)
 def test_real_files_are_told_apart(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert {detect(path, path.name) for path in files_of(folder, capsys)} <= {KINDS[folder]}
+
+
+def test_real_mails_are_told_and_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    mails = [path for path in files_of("formats/eml", capsys) if path.suffix == ".eml"]
+    assert len(mails) > 10
+    for path in mails:
+        with pytest.raises(UnsupportedFormat, match="a mail"):
+            detect(path, path.name)
 
 
 async def test_a_thousand_pages_need_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,12 @@
 import io
+import re
 
 from rich.console import Console
 
 from arqueduct.cli.bars import FEW, Bars
 from arqueduct.cli.feed import Progress
 from arqueduct.cli.uploads import Item, Summary
+from arqueduct.errors import UnsupportedFormat
 from arqueduct.lifecycle import JobState
 
 
@@ -19,13 +21,13 @@ def _summary(documents: int, failed: int = 0) -> Summary:
     )
 
 
-def _screen() -> tuple[Console, io.StringIO]:
+def _screen(width: int) -> tuple[Console, io.StringIO]:
     file = io.StringIO()
-    return Console(file=file, width=110, force_terminal=True, color_system=None, legacy_windows=False), file
+    return Console(file=file, width=width, force_terminal=True, color_system=None, legacy_windows=False), file
 
 
-def _run(items: list[Item], states: list[JobState]) -> str:
-    console, file = _screen()
+def _run(items: list[Item], states: list[JobState], width: int = 110) -> str:
+    console, file = _screen(width)
     bars = Bars(console)
     bars.begin(items)
     for item in items:
@@ -65,3 +67,24 @@ def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
     shown = _run([Item(name="a-very-long-name-of-a-document-of-the-second-quarter.pdf")], [JobState.COMPLETED])
     assert "a-very-long-name-of-a-d…" in shown
     assert "uarter.pdf" in shown
+
+
+def test_eighty_columns_hold_how_it_ended() -> None:
+    item = Item(name="annual-report-of-the-second-quarter.pdf", document={"pages": 36, "chunks": 120})
+    shown = _run([item], [JobState.COMPLETED], width=80)
+    assert "✓ completed in 1.0 s, 36 pages, 120 passages" in shown
+    assert "annual-report-…" in shown
+
+
+def test_what_went_wrong_is_broken_between_words() -> None:
+    failed = Item(name="b.md")
+    failed.error = UnsupportedFormat("word " * 40)
+    console, file = _screen(80)
+    bars = Bars(console)
+    bars.begin([failed])
+    failed.ended = failed.began + 1
+    bars.refused(failed)
+    bars.finish(_summary(1, 1))
+    lines = [re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|\r", "", line).rstrip() for line in file.getvalue().splitlines()]
+    assert any(line.startswith("b.md: not accepted: word") and line.endswith("word") for line in lines)
+    assert all(len(line) <= 80 for line in lines if "word" in line)

@@ -38,6 +38,14 @@ WRONG = [
     ["queue", "limit", "--tenant", "*", "--max-running", "0"],
     ["queue", "limit", "--tenant", "*", "--max-running", "1", "--no-max-running"],
     ["users", "invite", "nobody"],
+    ["users", "invite", "ada@exam ple.org"],
+    ["tenants", "create", ""],
+    ["tenants", "create", " Acme"],
+    ["tenants", "create", "A" * 201],
+    ["tenants", "create", "evil\x1b[31mred"],
+    ["tenants", "create", "not\udcffutf-8"],
+    ["tenants", "create", "Acme", "--email", "notanaddress"],
+    ["keys", "create", "ada@example.org", "--name", ""],
     ["users", "role", "ada@example.org", "service"],
     ["keys", "create", "ada@example.org", "--scope", "everything"],
     ["keys", "revoke", "aq_x7Kd"],
@@ -61,13 +69,14 @@ def test_every_command_helps_and_speaks_json(command: list[str]) -> None:
     assert "--json" in shown.output or command == ["demo"]
     assert "--data-dir" in shown.output
     assert "die-with-parent" not in shown.output
+    assert f"arqueduct {' '.join(command)}" in shown.output.partition("Examples:")[2]
 
 
 def test_the_version_is_told() -> None:
     assert run.invoke(app, ["--version"]).output == f"arqueduct {__version__}\n"
 
 
-@pytest.mark.parametrize("command", WRONG, ids=" ".join)
+@pytest.mark.parametrize("command", WRONG, ids=lambda command: ascii(" ".join(command))[:80])
 def test_wrong_usage_is_status_two(command: list[str]) -> None:
     assert run.invoke(app, command).exit_code == 2
 
@@ -88,6 +97,48 @@ def test_nobody_at_the_address_is_not_a_stack_trace() -> None:
     told = run.invoke(app, ["search", "water", "--url", "http://127.0.0.1:1", "--api-key", "k"])
     assert told.exit_code == 1
     assert told.stderr.startswith("Error: Nobody answers at http://127.0.0.1:1.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tenants", "create", "Acme"],
+        ["tenants", "ls"],
+        ["users", "ls"],
+        ["keys", "ls"],
+        ["queue", "status"],
+        ["migrate", "status"],
+        ["migrate", "down", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_where_there_is_no_installation_none_is_made(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (tmp_path / "data", file):
+        told = run.invoke(app, [*command, "--data-dir", str(folder)])
+        assert told.exit_code == 1
+        assert told.stderr.startswith(f"Error: There is no installation in {folder}.\nName its folder with --data-dir")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_options_say_where_their_values_come_from() -> None:
+    shown = run.invoke(app, ["search", "--help"], env={"COLUMNS": "160"}).output
+    assert "$ARQUEDUCT_API_KEY" in shown
+    assert "$ARQUEDUCT_URL" in shown
+    assert "service" not in run.invoke(app, ["users", "role", "--help"]).output
+    assert "webhooks:write" not in run.invoke(app, ["keys", "create", "--help"]).output
+    assert "webhooks:write" in run.invoke(app, ["keys", "create", "a@b", "--scope", "x"], env={"COLUMNS": "300"}).output
+
+
+def test_what_is_said_where_doctor_cannot_help(tmp_path: Path) -> None:
+    told = run.invoke(app, ["ingest", str(tmp_path)])
+    assert told.stderr == (
+        "Error: There are no files in what was named.\n"
+        "Name files, or folders with some; hidden ones are left out of folders.\n"
+    )
+    for command in (["search", "a", "--url", "http://127.0.0.1:1"], ["search", "a", "--url", "nonsense"], ["worker"]):
+        assert "doctor" not in run.invoke(app, command).stderr
 
 
 @pytest.mark.parametrize("command", ["api", "worker"])

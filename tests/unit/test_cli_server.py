@@ -39,13 +39,15 @@ def test_a_key_never_goes_to_another_server(folder: Path) -> None:
 
 
 def test_nothing_known_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="Start one with `arqueduct up`"):
+    with pytest.raises(SetupError, match="No server is known") as raised:
         find(None, None, tmp_path / "nothing")
+    assert "Start one with `arqueduct up`" in raised.value.advice
 
 
 def test_an_address_needs_a_scheme(folder: Path) -> None:
-    with pytest.raises(SetupError, match="begins with http"):
+    with pytest.raises(SetupError, match="no address") as raised:
         find("localhost:8000", "aq_said", folder)
+    assert "begins with http" in raised.value.advice
 
 
 @pytest.mark.parametrize(

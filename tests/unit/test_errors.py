@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from arqueduct import errors
-from arqueduct.errors import ArqueductError, DocumentEncrypted, ProviderLimited, by_code
+from arqueduct.errors import ArqueductError, DocumentEncrypted, ProviderLimited, SetupError, by_code
 
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, ArqueductError)]
 
@@ -24,6 +24,12 @@ def test_codes_are_unique_and_lead_back() -> None:
     assert len(set(codes)) == len(codes)
     assert by_code("document_encrypted") is DocumentEncrypted
     assert by_code("from_a_plugin") is ArqueductError
+
+
+def test_one_error_may_advise_better_than_its_kind() -> None:
+    assert SetupError("No file.", advice="Name one.").advice == "Name one."
+    assert ProviderLimited("Later.", advice="Wait.").advice == "Wait."
+    assert SetupError("No file.").advice == SetupError.advice
 
 
 def test_retry_after_travels_with_the_error() -> None:

@@ -79,6 +79,61 @@ def test_a_refusal_says_what_the_file_looks_like(tmp_path: Path, data: bytes, lo
         detect(kept(tmp_path, data), "document.pdf")
 
 
+MAIL = b"From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: Arches\r\n"
+DATE = b"Date: Tue, 01 Oct 2024 12:34:56 -0500\r\n"
+MIME = b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary=x\r\nContent-Transfer-Encoding: base64\r\n"
+POSTMARK = b"From ada@example.org Tue Oct  1 12:34:56 2024\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        MAIL + MIME + b"\r\nSGVsbG8=",
+        MAIL + DATE + b"\r\nHello",
+        b"Received: by 10.0.0.1;\n\tTue, 1 Oct 2024\n" + MAIL + b"\r\nHello",
+        MIME + MAIL,
+        b"\xef\xbb\xbf" + MAIL + MIME + b"\r\n",
+        POSTMARK + MAIL + b"\nHello\n\n" + POSTMARK + MAIL + b"\nBye\n",
+        POSTMARK + b"Status: RO\n\nHello",
+    ],
+)
+@pytest.mark.parametrize("name", ["mail.eml", "mails.mbox", "mail"])
+def test_a_mail_is_refused(tmp_path: Path, data: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedFormat, match="a mail or a mailbox"):
+        detect(kept(tmp_path, data), name)
+
+
+def test_a_mail_that_is_called_a_text_is_one(tmp_path: Path) -> None:
+    data = MAIL + MIME + b"\r\nHello"
+    assert detect(kept(tmp_path, data), "mail.txt") is Format.TEXT
+    assert detect(kept(tmp_path, data), "mail.md") is Format.MARKDOWN
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        MAIL + b"\r\nA memo has these, too.",
+        b"This is what a header looks like:\n\n" + MAIL + MIME + b"\nand so on.",
+        b"".join(b"> " + line + b"\n" for line in (MAIL + MIME).splitlines()),
+        b"    " + MAIL.replace(b"\n", b"\n    ") + MIME,
+        MAIL + MIME + b"These fields begin a mail.\n",
+        b"From: where I stand\nDate: unknown\n\nA poem.",
+        b"From the first of October on\nit rained.",
+        b"From 1 to 2024\n\nSubject: numbers\n",
+        b"MIME-Version: 1.0\n\nis the field that says so.",
+        b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n" + MAIL + DATE + MIME + b"\n---\n",
+        b"Title: A note\nDate: 2024-10-01\n\nText.",
+    ],
+)
+def test_a_text_that_quotes_mail_stays_text(tmp_path: Path, data: bytes) -> None:
+    assert detect(kept(tmp_path, data), "notes.eml") is Format.TEXT
+
+
+def test_an_endless_header_is_read_in_linear_time(tmp_path: Path) -> None:
+    for data in (b"a: b\n" * 12_000, b"a:\n b\n" * 9_000 + b"\n", b"a:" + b"\n b" * 20_000, b"a" * 60_000):
+        assert detect(kept(tmp_path, data), "a.txt") is Format.TEXT
+
+
 @pytest.mark.parametrize(
     "main_type",
     [

@@ -58,8 +58,9 @@ def test_only_what_holds_the_folder_runs_in_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SetupError, match="Choose another folder"):
+    with pytest.raises(SetupError, match="a file is there, not a folder") as raised:
         DataFolder.at(tmp_path / "file" / "data").hold()
+    assert "Choose another folder" in raised.value.advice
 
 
 def test_leftovers_of_work_are_cleared(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import asyncpg
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from arqueduct.naming import Label
 from arqueduct.webhooks.messages import EventType
-from arqueduct_backend.people import Asked, Label
+from arqueduct_backend.people import Asked
 from arqueduct_backend.schemas import Answer
 
 __all__ = [

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from arqueduct.naming import Address, Label
 from arqueduct.permissions import Permission, Role
 from arqueduct.repositories.audit import Outcome
 from arqueduct_backend.account import Secret
@@ -40,24 +41,6 @@ MOST_REQUESTS = 1_000_000
 
 PersonRole = Literal["owner", "admin", "editor", "viewer"]
 """`permissions.Role` without `service`, which no person has."""
-
-Label = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
-    ),
-]
-"""Neither control characters nor white space at its ends."""
-Address = Annotated[
-    str,
-    StringConstraints(
-        max_length=254, pattern=r"^[^\s@\x00-\x1f\x7f-\x9f<>\"]{1,64}@[^\s@\x00-\x1f\x7f-\x9f<>\"]{1,255}$"
-    ),
-    Field(examples=["ada@example.org"]),
-]
-"""Has the form of an address. Whether mail reaches it only mail could tell."""
 
 
 def _ahead(given: datetime) -> datetime:

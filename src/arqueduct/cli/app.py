@@ -21,6 +21,7 @@ from arqueduct.cli.commands import (
     up,
     users,
 )
+from arqueduct.cli.options import examples
 
 __all__ = ["app", "main"]
 
@@ -36,21 +37,25 @@ app = typer.Typer(
 
 RUN, USE, CARE = "Run", "Use", "Look after"
 
-app.command(rich_help_panel=RUN)(up.up)
-app.command(rich_help_panel=RUN)(demo.demo)
-app.command(rich_help_panel=RUN)(serve.api)
-app.command(rich_help_panel=RUN)(serve.worker)
-app.command(rich_help_panel=USE)(ingest.ingest)
-app.command(rich_help_panel=USE)(search.search)
+app.command(rich_help_panel=RUN, epilog=examples("up", "up --port 9000 --workers 4 --data-dir /srv/arqueduct"))(up.up)
+app.command(rich_help_panel=RUN, epilog=examples("demo", "demo FOLDER --exit"))(demo.demo)
+app.command(rich_help_panel=RUN, epilog=examples("api --host 0.0.0.0 --port 8000"))(serve.api)
+app.command(rich_help_panel=RUN, epilog=examples("worker"))(serve.worker)
+app.command(
+    rich_help_panel=USE, epilog=examples("ingest report.pdf notes/", "ingest archive/ --no-wait --priority bulk")
+)(ingest.ingest)
+app.command(
+    rich_help_panel=USE, epilog=examples('search "When was the arch built?"', "search arch --mode text --json")
+)(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.add_typer(users.users, name="users", rich_help_panel=CARE)
 app.add_typer(keys.keys, name="keys", rich_help_panel=CARE)
 app.add_typer(queue.queue, name="queue", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(doctor.doctor)
+app.command(rich_help_panel=CARE, epilog=examples("doctor", "doctor --quiet"))(doctor.doctor)
 app.add_typer(bench.bench, name="bench", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(openapi.openapi)
+app.command(rich_help_panel=CARE, epilog=examples("openapi > openapi.json"))(openapi.openapi)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -16,8 +16,10 @@ __all__ = ["Bars"]
 
 FEW = 16
 """Up to so many documents keep their bars to the end; they and a summary fit on a screen of 24 lines."""
-NAME_WIDTH = 36
-BAR_WIDTH = 24
+NAME_WIDTH, BAR_WIDTH = 36, 24
+NARROW = 100
+"""Columns below which the words at the end need the place more than names and bars do."""
+NARROW_NAME_WIDTH, NARROW_BAR_WIDTH = 22, 6
 PER_SECOND = 12
 
 STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow"}
@@ -28,8 +30,11 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._documents = _progress(console)
-        self._overall = _progress(console)
+        is_narrow = console.width < NARROW
+        self._name_width = NARROW_NAME_WIDTH if is_narrow else NAME_WIDTH
+        bar_width = NARROW_BAR_WIDTH if is_narrow else BAR_WIDTH
+        self._documents = _progress(console, self._name_width, bar_width)
+        self._overall = _progress(console, self._name_width, bar_width)
         self._rows: dict[Item, TaskID] = {}
         self._all: TaskID | None = None
         self._live = Live(Group(self._documents, self._overall), console=console, refresh_per_second=PER_SECOND)
@@ -78,7 +83,7 @@ class Bars:
             done = int(self._overall.tasks[0].completed)
             self._overall.update(self._all, said=Text(f"{done:,} of {self._overall.tasks[0].total:,.0f}"))
         if not good:
-            self._live.console.print(Text.assemble((f"{item.name}: ", "bold"), said), soft_wrap=True)
+            self._live.console.print(Text.assemble((f"{item.name}: ", "bold"), said))
 
     def finish(self, summary: Summary) -> None:
         self._live.stop()
@@ -90,17 +95,19 @@ class Bars:
         return self._rows[item]
 
     def _add(self, item: Item, said: str) -> None:
-        self._rows[item] = self._documents.add_task("", total=1, name=_fitted(item.name), said=Text(said, "dim"))
+        self._rows[item] = self._documents.add_task(
+            "", total=1, name=_fitted(item.name, self._name_width), said=Text(said, "dim")
+        )
 
     def _say(self, item: Item, said: Text) -> None:
         if item in self._rows:
             self._documents.update(self._rows[item], said=said)
 
 
-def _progress(console: Console) -> Progress:
+def _progress(console: Console, name_width: int, bar_width: int) -> Progress:
     return Progress(
-        TextColumn("{task.fields[name]}", table_column=Column(width=NAME_WIDTH, no_wrap=True)),
-        BarColumn(bar_width=BAR_WIDTH, complete_style="cyan", finished_style="green"),
+        TextColumn("{task.fields[name]}", table_column=Column(width=name_width, no_wrap=True)),
+        BarColumn(bar_width=bar_width, complete_style="cyan", finished_style="green"),
         TextColumn("{task.percentage:>3.0f} %"),
         _Said(),
         console=console,
@@ -120,12 +127,12 @@ class _Said(ProgressColumn):
         return said if isinstance(said, Text) else Text(str(said))
 
 
-def _fitted(name: str) -> str:
+def _fitted(name: str, width: int) -> str:
     """The beginning and the end of a long name: both tell files apart."""
-    if len(name) <= NAME_WIDTH:
+    if len(name) <= width:
         return name
-    tail = NAME_WIDTH // 3
-    return f"{name[: NAME_WIDTH - tail - 1]}…{name[-tail:]}"
+    tail = width // 3
+    return f"{name[: width - tail - 1]}…{name[-tail:]}"
 
 
 def _count(details: dict[str, Any]) -> str:

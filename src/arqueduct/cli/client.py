@@ -100,7 +100,9 @@ class Client:
         except httpx.TimeoutException as error:
             raise DependencyUnavailable(f"{self.server.url} does not answer in time.") from error
         except httpx.ConnectError as error:
-            raise SetupError(f"Nobody answers at {self.server.url}. Start it with `arqueduct up`.") from error
+            raise SetupError(
+                f"Nobody answers at {self.server.url}.", advice="Start it with `arqueduct up`, or correct --url."
+            ) from error
         except httpx.TransportError as error:
             raise DependencyUnavailable(f"The connection to {self.server.url} broke: {error!r}") from error
 
@@ -124,10 +126,10 @@ def _checked(response: httpx.Response) -> httpx.Response:
         code, detail, fields = problem["code"], problem["detail"], problem.get("errors") or []
     except (ValueError, KeyError, TypeError):
         raise SetupError(
-            f"{response.request.url} answered {response.status_code} and is no Arqueduct API. Check --url."
+            f"{response.request.url} answered {response.status_code} and is no Arqueduct API.", advice="Check --url."
         ) from None
     said = [f"{field.get('parameter') or field.get('pointer') or 'body'}: {field['detail']}" for field in fields]
-    error: ArqueductError = by_code(code)("; ".join([detail, *said]))
+    error: ArqueductError = by_code(code)("; ".join([detail, *said]), advice=problem.get("advice"))
     raise error
 
 

@@ -78,7 +78,7 @@ class Memory:
         try:
             self._psutil = importlib.import_module("psutil")
         except ModuleNotFoundError as error:
-            raise SetupError("psutil is not installed. Run `pip install 'arqueduct[embedded]'`.") from error
+            raise SetupError("psutil is not installed.", advice="Run `pip install 'arqueduct[embedded]'`.") from error
         self._pids = pids
         self.peaks: dict[str, int] = {}
 

@@ -70,7 +70,7 @@ async def _until_ready(process: asyncio.subprocess.Process) -> dict[str, Any]:
         error = msgspec.json.decode(last)["error"]
     except (msgspec.DecodeError, KeyError, TypeError):
         raise SetupError(f"`arqueduct up` ended before it was ready. {said}") from None
-    raise by_code(error["code"])(error["message"])
+    raise by_code(error["code"])(error["message"], advice=error.get("advice"))
 
 
 async def _drain(process: asyncio.subprocess.Process) -> None:

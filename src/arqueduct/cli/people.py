@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
@@ -11,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from arqueduct import settings
-from arqueduct.cli.job_tables import ID_WIDTH
-from arqueduct.cli.output import out
+from arqueduct.cli.output import out, print_table
 from arqueduct.cli.owner import owner_database
+from arqueduct.cli.stacked import Records
 from arqueduct.errors import NotFound, RequestError
 
 if TYPE_CHECKING:  # half a second, which every other command would wait for
@@ -21,12 +22,28 @@ if TYPE_CHECKING:  # half a second, which every other command would wait for
 
     from arqueduct.database import Driver
 
-__all__ = ["Most", "Tenant", "User", "ask", "facts", "find_user", "note", "one_tenant", "table"]
+__all__ = [
+    "Most",
+    "OnlyTenant",
+    "Tenant",
+    "User",
+    "ask",
+    "facts",
+    "find_tenant",
+    "find_user",
+    "note",
+    "one_tenant",
+    "table",
+]
 
 T = TypeVar("T")
 
-Tenant = Annotated[UUID | None, typer.Option(metavar="ID", help="Tenant; can be left out where there is only one.")]
+Tenant = Annotated[
+    str | None, typer.Option(metavar="TENANT", help="Id or name; can be left out where there is only one.")
+]
+OnlyTenant = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only of this one: id or name.")]
 Most = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most, the newest first.")]
+LISTED = "`arqueduct tenants ls` lists them."
 User = Annotated[str, typer.Argument(metavar="USER", help="Id or e-mail address.")]
 
 
@@ -51,20 +68,41 @@ async def find_user(driver: "Driver", named: str) -> "asyncpg.Record":
     except ValueError:
         found = await users.find(driver, email=named)
     if found is None:
-        raise NotFound(f"There is no user {named}.")
+        raise NotFound(f"There is no user {named}.", advice="`arqueduct users ls` lists them.")
     return found
 
 
-async def one_tenant(driver: "Driver", asked: UUID | None, user: "asyncpg.Record | None" = None) -> UUID:
-    """The tenant that was named, else the only one, of the user or at all. Raises `NotFound` and `RequestError`."""
+async def find_tenant(driver: "Driver", named: str) -> UUID:
+    """By id or by name. Raises `NotFound`, and `RequestError` for a name that several have."""
     from arqueduct.repositories import members, users
 
+    try:
+        tenant_id = UUID(named)
+    except ValueError:
+        found = await users.tenants_named(driver, named)
+    else:
+        await members.tenant(driver, tenant_id)
+        return tenant_id
+    if not found:
+        raise NotFound(f"There is no tenant {named}.", advice=LISTED)
+    if len(found) > 1:
+        raise RequestError(f"Several tenants are named {named}.", advice=f"Name it by its id: {LISTED}")
+    return found[0]
+
+
+async def one_tenant(driver: "Driver", asked: str | None, user: "asyncpg.Record | None" = None) -> UUID:
+    """The tenant that was named, else the only one, of the user or at all. Raises `NotFound` and `RequestError`."""
+    from arqueduct.repositories import users
+
     if asked is not None:
-        await members.tenant(driver, asked)
-        return asked
+        return await find_tenant(driver, asked)
     known = user["tenant_ids"] if user else [row["id"] for row in await users.tenants(driver, limit=2)]
-    if len(known) != 1:
-        raise RequestError("Say which tenant: --tenant ID. `arqueduct tenants ls` lists them.")
+    if not known and user:
+        raise RequestError(f"{user['email']} belongs to no tenant.", advice="`arqueduct users invite` makes a member.")
+    if not known:
+        raise RequestError("There is no tenant.", advice="Make one with `arqueduct tenants create NAME`.")
+    if len(known) > 1:
+        raise RequestError("There are several tenants.", advice=f"Say which with --tenant: {LISTED}")
     found: UUID = known[0]
     return found
 
@@ -95,14 +133,14 @@ def facts(values: Mapping[str, Any]) -> None:
 
 
 def table(columns: Mapping[str, str], found: "Iterable[asyncpg.Record | Mapping[str, Any]]") -> None:
-    """A line a row; ids are always whole."""
+    """A line a row, or several where the terminal is too narrow; ids are always whole, and the first column."""
+    rows = [[Text("" if row[name] is None else _text(row[name])) for name in columns] for row in found]
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for name, title in columns.items():
-        is_id = name == "id"
-        drawn.add_column(title, overflow="fold", min_width=ID_WIDTH if is_id else None, no_wrap=is_id)
-    for row in found:
-        drawn.add_row(*(Text(_text(row[name])) for name in columns))
-    out.print(drawn)
+    for title in columns.values():
+        drawn.add_column(title, no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    print_table(drawn, Records(list(columns.values()), rows), out)
 
 
 def _text(value: Any) -> str:
@@ -110,4 +148,6 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "–"
-    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "strftime") else str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return " ".join(str(value).split())  # a line break in a name must not look like a row

@@ -35,17 +35,17 @@ def find(url: str | None, api_key: str | None, data_dir: Path | None) -> Server:
     """As given, completed from credentials.json of the data folder. Raises `SetupError` if that is not enough."""
     folder = DataFolder.at(settings.load(data_dir=data_dir).data_dir)
     if url is not None and not url.startswith(("http://", "https://")):
-        raise SetupError(f"{url} is no address of an API: it begins with http:// or https://.")
+        raise SetupError(f"{url} is no address of an API.", advice="Give one that begins with http:// or https://.")
     url = url.rstrip("/") if url else None
     known = None if url and api_key else folder.known_credentials()
     if known is None and url is None:
         raise SetupError(
-            f"No server is known: there is no {folder.credentials}. "
-            "Start one with `arqueduct up`, or name one with --url and --api-key."
+            f"No server is known: there is no {folder.credentials}.",
+            advice="Start one with `arqueduct up`, or name one with --data-dir, or with --url and --api-key.",
         )
     if api_key is None and (known is None or url not in (None, known.url)):
         # a key never travels to another server than the one it was made by
-        raise SetupError(f"No API key for {url}. Give it with --api-key or ARQUEDUCT_API_KEY.")
+        raise SetupError(f"No API key for {url}.", advice="Give it with --api-key or ARQUEDUCT_API_KEY.")
     return Server(
         url=url or (known.url if known else ""),
         api_key=api_key or (known.api_key if known else ""),

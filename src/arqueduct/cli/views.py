@@ -41,7 +41,7 @@ class Lines:
         good, said = how_it_ended(item)
         if not good or not self._quiet:
             console = err if self._quiet else out
-            console.print(Text(f"{item.name}: {said}"), soft_wrap=True)
+            console.print(Text(f"{item.name}: {said}"), soft_wrap=not console.is_terminal)
 
     def finish(self, summary: Summary) -> None:
         if not self._quiet:

@@ -43,8 +43,8 @@ class Lock:
         """Takes the lock under our own process id. Raises `SetupError` that names the folder and who holds it."""
         if not self.take():
             raise SetupError(
-                f"{folder} is in use by process {self.holder() or 'unknown'}. "
-                "Stop that one, or choose another folder with ARQUEDUCT_DATA_DIR."
+                f"{folder} is in use by process {self.holder() or 'unknown'}.",
+                advice="Stop that one, or choose another folder with ARQUEDUCT_DATA_DIR.",
             )
         os.pwrite(self.fileno(), str(os.getpid()).encode(), 0)
         return self
@@ -66,7 +66,9 @@ class Lock:
         while not self.take():
             holder, now = self.holder(), time.monotonic()
             if now > give_up_at:
-                raise SetupError(f"Process {holder} holds {self.path} and does not end. Stop it and try again.")
+                raise SetupError(
+                    f"Process {holder} holds {self.path} and does not end.", advice="Stop it and try again."
+                )
             wish = signal.SIGKILL if now > kill_at else polite
             if holder and (holder, wish) != asked:
                 asked = holder, wish

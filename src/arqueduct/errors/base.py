@@ -22,14 +22,17 @@ class ArqueductError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
-    advice: ClassVar[str] = "Look into the log under the request id, and report it if it comes again."
+    advice: str = "Look into the log under the request id, and report it if it comes again."
 
     def __init_subclass__(cls) -> None:
         if "code" not in cls.__dict__:
             cls.code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def __init__(self, message: str | None = None, **details: Any) -> None:
+    def __init__(self, message: str | None = None, *, advice: str | None = None, **details: Any) -> None:
+        """`advice`: where that of the class does not help with this one."""
         self.message = message or " ".join((type(self).__doc__ or "").split())
+        if advice is not None:
+            self.advice = advice
         self.details = details
         super().__init__(self.message)
 

@@ -151,7 +151,9 @@ async def as_owner(url: str) -> AsyncIterator[Driver]:
             await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"))
             yield cast("Driver", (await connection.get_raw_connection()).driver_connection)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError) as error:
-        raise SetupError("This database has no tables yet, or old ones: run `arqueduct migrate up`.") from error
+        raise SetupError(
+            "This database has no tables yet, or old ones.", advice="Run `arqueduct migrate up`."
+        ) from error
     except (OSError, TimeoutError, DBAPIError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
         raise DependencyUnavailable(f"Postgres is away: {error or type(error).__name__}") from error
     finally:

@@ -8,23 +8,27 @@ import asyncpg
 
 from arqueduct.database import Driver
 
-__all__ = ["disable", "enable", "enter", "find", "keys", "offer_reset", "page", "tenants"]
+__all__ = ["disable", "enable", "enter", "find", "keys", "offer_reset", "page", "tenants", "tenants_named"]
 
 _USERS = """
     SELECT u.id, u.email, u.name, u.created_at, u.disabled_at,
         coalesce(array_agg(m.tenant_id ORDER BY m.created_at, m.tenant_id) FILTER (WHERE m.role IS NOT NULL), '{}')
             AS tenant_ids,
+        coalesce(array_agg(t.name ORDER BY m.created_at, m.tenant_id) FILTER (WHERE m.role IS NOT NULL), '{}')
+            AS tenants,
         coalesce(array_agg(m.role ORDER BY m.created_at, m.tenant_id) FILTER (WHERE m.role IS NOT NULL), '{}') AS roles
-    FROM users u LEFT JOIN memberships m ON m.user_id = u.id
+    FROM users u LEFT JOIN (memberships m JOIN tenants t ON t.id = m.tenant_id)
+        ON m.user_id = u.id AND ($1::uuid IS NULL OR m.tenant_id = $1)
 """
+"""$1: the only tenant whose memberships are told."""
 _TENANTS = """
     SELECT t.id, t.name, t.created_at, (SELECT count(*) FROM memberships WHERE tenant_id = t.id) AS members
     FROM tenants t ORDER BY t.id DESC LIMIT $1
 """
 _KEYS = """
-    SELECT k.id, k.tenant_id, k.user_id, u.email, k.name, k.prefix, k.scopes, k.requests_per_minute, k.created_at,
-        k.expires_at, k.revoked_at, k.last_used_at
-    FROM api_keys k JOIN users u ON u.id = k.user_id
+    SELECT k.id, k.tenant_id, t.name AS tenant, k.user_id, u.email, k.name, k.prefix, k.scopes,
+        k.requests_per_minute, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+    FROM api_keys k JOIN users u ON u.id = k.user_id JOIN tenants t ON t.id = k.tenant_id
     WHERE ($1::uuid IS NULL OR k.tenant_id = $1) AND ($2::uuid IS NULL OR k.user_id = $2)
         AND ($3::uuid IS NULL OR k.id = $3) AND ($4 OR k.revoked_at IS NULL)
     ORDER BY k.id DESC LIMIT $5
@@ -41,8 +45,13 @@ async def tenants(driver: Driver, *, limit: int) -> Sequence[asyncpg.Record]:
     return await driver.fetch(_TENANTS, limit)
 
 
+async def tenants_named(driver: Driver, name: str) -> Sequence[UUID]:
+    """Two at most: names need not be unique."""
+    return [row["id"] for row in await driver.fetch("SELECT id FROM tenants WHERE name = $1 LIMIT 2", name)]
+
+
 async def page(driver: Driver, *, tenant_id: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
-    """The newest first, with the tenants they belong to and their roles there."""
+    """The newest first, with the tenants they belong to and their roles there; of one tenant: that one and no other."""
     return await driver.fetch(
         f"{_USERS} WHERE $1::uuid IS NULL OR EXISTS (SELECT FROM memberships WHERE user_id = u.id AND tenant_id = $1) "
         "GROUP BY u.id ORDER BY u.id DESC LIMIT $2",
@@ -52,9 +61,9 @@ async def page(driver: Driver, *, tenant_id: UUID | None, limit: int) -> Sequenc
 
 
 async def find(driver: Driver, *, user_id: UUID | None = None, email: str | None = None) -> asyncpg.Record | None:
-    """By the one or by the other."""
+    """By the one or by the other, with all their tenants."""
     return await driver.fetchrow(
-        f"{_USERS} WHERE u.id = $1 OR address_key(u.email) = address_key($2) GROUP BY u.id", user_id, email
+        f"{_USERS} WHERE u.id = $2 OR address_key(u.email) = address_key($3) GROUP BY u.id", None, user_id, email
     )
 
 

@@ -19,7 +19,8 @@ def choose_port(host: str, port: int) -> int:
             probe.bind(address)
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise SetupError(f"Port {port} on {host}: {_reason(error)}") from error
+        reason, advice = _reason(error)
+        raise SetupError(f"Port {port} on {host}: {reason}.", advice=advice) from error
 
 
 def url_of(host: str, port: int) -> str:
@@ -27,9 +28,10 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError) -> tuple[str, str]:
+    """And what to do."""
     if error.errno == errno.EADDRINUSE:
-        return "another program listens there. Stop it, or choose another port with --port (0 picks a free one)."
+        return "another program listens there", "Stop it, or choose another port with --port (0 picks a free one)."
     if error.errno == errno.EACCES:
-        return "only root may listen there. Choose a port above 1023 with --port."
-    return f"{error.strerror or error}. Give an address of this machine with --host."
+        return "only root may listen there", "Choose a port above 1023 with --port."
+    return f"{error.strerror or error}", "Give an address of this machine with --host."

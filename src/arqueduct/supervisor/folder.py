@@ -55,6 +55,10 @@ class DataFolder:
     def exists(self) -> bool:
         return self.path.is_dir()
 
+    def has_database(self) -> bool:
+        """Whether a cluster was ever made here; also one whose folder on the shelf is gone, which is an error later."""
+        return self.postgres.is_symlink() or self.postgres.exists()
+
     def hold(self) -> Lock:
         """Makes the folder if need be and takes it for this process.
 
@@ -67,7 +71,8 @@ class DataFolder:
             return Lock(self.path / "lock").hold(self.path)
         except OSError as error:
             raise SetupError(
-                f"{self.path} cannot be used: {error.strerror or error}. Choose another folder with --data-dir."
+                f"{self.path} cannot be used: {_reason(error)}.",
+                advice="Choose another folder with --data-dir or ARQUEDUCT_DATA_DIR.",
             ) from error
 
     def empty_temporary(self) -> None:
@@ -94,3 +99,9 @@ class DataFolder:
         is_free = probe.take()
         probe.release()
         return not is_free
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "a file is there, not a folder"
+    return error.strerror or str(error)

@@ -44,10 +44,12 @@ def read(path: Path, kind: type[Record]) -> Record | None:
     """`None` if there is no such file. Raises `SetupError` for one that cannot be read or understood."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path} cannot be used: {error}. Remove it, and `arqueduct up` writes a new one.") from error
+        raise SetupError(
+            f"{path} cannot be used: {error}.", advice="Remove it, and `arqueduct up` writes a new one."
+        ) from error
 
 
 def write(path: Path, record: msgspec.Struct) -> None:

@@ -17,7 +17,7 @@ from arqueduct.cli.client import Client, connect
 from arqueduct.cli.commands.bench_queue import queue
 from arqueduct.cli.default_command import DEFAULT, DefaultGroup
 from arqueduct.cli.measuring import Latency, Samples, latency_of, read_metrics, sampling
-from arqueduct.cli.options import DataDir, Json, Quiet
+from arqueduct.cli.options import DataDir, Json, Quiet, examples
 from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.own_up import running_up
 from arqueduct.cli.pick_up import measure_pick_up
@@ -33,10 +33,14 @@ __all__ = ["bench"]
 bench = typer.Typer(
     name="bench", cls=DefaultGroup, help="Measure the pipeline over a folder, or (`bench queue`) the queue."
 )
-bench.command()(queue)
+bench.command(epilog=examples("bench queue"))(queue)
 
 
-@bench.command(name=DEFAULT, hidden=True, epilog="`arqueduct bench queue` measures the queue: see its own `--help`.")
+@bench.command(
+    name=DEFAULT,
+    hidden=True,
+    epilog=examples("bench FOLDER --rounds 3", "bench queue --help"),
+)
 def documents(
     path: Annotated[Path, typer.Argument(help="Folder of documents, or one.", exists=True)],
     rounds: Annotated[int, typer.Option(min=1, help="Passes; each begins without the documents of the last.")] = 1,
@@ -54,7 +58,7 @@ def documents(
     with reporting(json=json):
         files = find_files([path])
         if not files:
-            raise SetupError(f"There are no files in {path}.")
+            raise SetupError(f"There are no files in {path}.", advice="Name a folder that has some.")
         folder = DataFolder.at(settings.load(data_dir=data_dir).data_dir)
         report = asyncio.run(_bench(files, folder, rounds, pick_ups, workers, is_silent=json or quiet))
         if json:
@@ -70,7 +74,7 @@ async def _bench(
     async with _installation(folder, workers) as used, connect(find(None, None, used.path)) as client:
         runtime = used.running()
         if runtime is None:
-            raise SetupError(f"`arqueduct up` in {used.path} has just ended.")
+            raise SetupError(f"`arqueduct up` in {used.path} has just ended.", advice=f"Its logs are in {used.logs}.")
         with err.status("Measuring the pick-up of single documents …", spinner="dots"):
             waited = await measure_pick_up(client, pick_ups) if pick_ups else None
         async with sampling(client, runtime.pids) as samples:

@@ -1,6 +1,7 @@
 """`arqueduct demo`: the whole way once, on the documents of the repository."""
 
 import asyncio
+import shlex
 import shutil
 import signal
 import sys
@@ -89,7 +90,10 @@ async def _show(documents: Path, data_dir: Path, port: int, *, stop: bool) -> No
         out.print(_access(server, folder))
         if not stop:
             out.print(Text("Ctrl-C stops everything; the data stay for the next start.", "dim"))
-            raise SetupError(f"`arqueduct up` ended by itself, with status {await up.ended()}.")
+            raise SetupError(
+                f"`arqueduct up` ended by itself, with status {await up.ended()}.",
+                advice=f"Its logs are in {folder.logs}.",
+            )
 
 
 async def _ingest(client: Client, documents: Path) -> None:
@@ -101,7 +105,7 @@ async def _ingest(client: Client, documents: Path) -> None:
         out.print()
         items = await carry(client, new, choose(json=False, quiet=False))
         if not all(item.is_good for item in items):
-            raise SetupError("Not every document went through; the reasons are above.")
+            raise SetupError("Not every document went through.", advice="The reasons are above.")
 
 
 def _queries(documents: Path) -> list[str]:
@@ -117,9 +121,17 @@ def _access(server: Server, folder: DataFolder) -> Panel:
     rows.add_row("API", Text(server.url, "bold"))
     rows.add_row("API key", Text(server.api_key, "bold"))
     rows.add_row("Reference", f"{server.url}/docs")
-    rows.add_row("Try", Text(f'{_program()} search "your question"'))
+    rows.add_row("Try", Text(f'{_program()} search "your question"{_where(folder)}'))
     rows.add_row("Data", str(folder.path))
     return Panel(rows, title="Yours to use", title_align="left", expand=False, padding=(0, 1))
+
+
+def _where(folder: DataFolder) -> str:
+    """The option that names the folder, unless a command finds it without."""
+    if DataFolder.at(settings.load().data_dir).path == folder.path:
+        return ""
+    near = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
+    return f" --data-dir {shlex.quote(str(near))}"
 
 
 def _program() -> str:

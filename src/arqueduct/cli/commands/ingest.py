@@ -21,7 +21,7 @@ Urgency: TypeAlias = Literal["interactive", "normal", "bulk"]
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", exists=True, help="Files and whole folders.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", exists=True, help="Files and whole folders.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the documents until they are done.")] = True,
     priority: Annotated[
         Urgency | None, typer.Option(help="Which of your own documents goes first; `bulk` waits for all others.")
@@ -39,7 +39,10 @@ def ingest(
     with reporting(json=json):
         files = find_files(paths)
         if not files:
-            raise SetupError("There are no files in what was named.")
+            raise SetupError(
+                "There are no files in what was named.",
+                advice="Name files, or folders with some; hidden ones are left out of folders.",
+            )
         view = choose(json=json, quiet=quiet)
         items = asyncio.run(_ingest(server.find(url, api_key, data_dir), files, view, wait=wait, priority=priority))
     if not all(item.is_good for item in items):

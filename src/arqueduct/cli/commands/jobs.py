@@ -10,8 +10,8 @@ import typer
 from arqueduct.cli import server
 from arqueduct.cli.client import Body, Client, connect
 from arqueduct.cli.commands.steering import HELP, command_of
-from arqueduct.cli.job_tables import attempts_table, jobs_table, print_job, print_tracebacks
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url
+from arqueduct.cli.job_tables import print_attempts, print_job, print_jobs, print_tracebacks
+from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.server import Server
 from arqueduct.cli.watching import watch_jobs
@@ -23,12 +23,16 @@ jobs = typer.Typer(
     name="jobs", help="See jobs, follow them, cancel, pause, resume and retry them.", no_args_is_help=True
 )
 
+SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
 JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of the job.")]
 
 
-@jobs.command(name="ls")
+@jobs.command(name="ls", epilog=examples("jobs ls", "jobs ls --state failed --limit 100"))
 def list_jobs(
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only this kind, such as document.ingest or webhook.deliver.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     url: Url = None,
     api_key: ApiKey = None,
@@ -37,16 +41,16 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first, and why those wait that do."""
     with reporting(json=json):
-        found = asyncio.run(_list(server.find(url, api_key, data_dir), state, limit))
+        found = asyncio.run(_list(server.find(url, api_key, data_dir), state, kind, limit))
         if json:
             print_json({"items": found})
         elif found:
-            out.print(jobs_table(found))
+            print_jobs(found)
         else:
             out.print("There are no jobs.")
 
 
-@jobs.command()
+@jobs.command(epilog=examples(f"jobs get {SOME_ID}"))
 def get(job: JobId, url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Show one job with its history."""
     with reporting(json=json):
@@ -57,9 +61,9 @@ def get(job: JobId, url: Url = None, api_key: ApiKey = None, data_dir: DataDir =
             print_job(found)
 
 
-@jobs.command()
+@jobs.command(epilog=examples("jobs watch", f"jobs watch {SOME_ID} --json"))
 def watch(
-    job: Annotated[list[UUID] | None, typer.Argument(metavar="[JOB]…", help="Ids; none: all unfinished.")] = None,
+    job: Annotated[list[UUID] | None, typer.Argument(metavar="JOB", help="Ids; none: all unfinished.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     data_dir: DataDir = None,
@@ -74,7 +78,7 @@ def watch(
         raise typer.Exit(1)
 
 
-@jobs.command()
+@jobs.command(epilog=examples(f"jobs attempts {SOME_ID} --traceback"))
 def attempts(
     job: JobId,
     traceback: Annotated[bool, typer.Option("--traceback", help="With the tracebacks of errors.")] = False,
@@ -92,13 +96,19 @@ def attempts(
         elif not found:
             out.print("No worker has taken it yet.")
         else:
-            out.print(attempts_table(found))
+            print_attempts(found)
             if traceback:
                 print_tracebacks(found)
 
 
 for action in Action:
-    jobs.command(name=action, help=HELP[action])(command_of(action))
+    jobs.command(
+        name=action,
+        help=HELP[action],
+        epilog=examples(
+            f"jobs {action} {SOME_ID}", f"jobs {action} --kind document.ingest --created-before 2026-11-22"
+        ),
+    )(command_of(action))
 
 
 async def _with(chosen: Server, act: Callable[[Client], Awaitable[Any]]) -> Any:
@@ -106,9 +116,9 @@ async def _with(chosen: Server, act: Callable[[Client], Awaitable[Any]]) -> Any:
         return await act(client)
 
 
-async def _list(chosen: Server, state: JobState | None, limit: int) -> list[Body]:
+async def _list(chosen: Server, state: JobState | None, kind: str | None, limit: int) -> list[Body]:
     async with connect(chosen) as client:
-        return [job async for job in client.pages("/jobs", limit, state=state)]
+        return [job async for job in client.pages("/jobs", limit, state=state, kind=kind)]
 
 
 async def _get(client: Client, job: UUID) -> Body:

@@ -7,8 +7,9 @@ from uuid import UUID
 import typer
 
 from arqueduct.cli import people
-from arqueduct.cli.options import DataDir, Json
+from arqueduct.cli.options import DataDir, Json, examples, label
 from arqueduct.cli.output import out, print_json, reporting
+from arqueduct.cli.words import age
 from arqueduct.errors import NotFound
 from arqueduct.permissions import Permission
 
@@ -26,12 +27,29 @@ keys = typer.Typer(
 MOST_DAYS = 36_500
 MOST_REQUESTS = 1_000_000
 """As in the API."""
-COLUMNS = {"id": "Key", "prefix": "Begins", "name": "Name", "email": "Of", "last_used_at": "Used", "state": "State"}
+COLUMNS = {
+    "id": "Key",
+    "name": "Name",
+    "email": "Of",
+    "tenant": "Tenant",
+    "scopes": "Scopes",
+    "last_used_at": "Used",
+    "state": "State",
+}
 
 
-@keys.command(name="ls")
+SCOPES = ", ".join(Permission)
+
+
+def _scope(value: str) -> str:
+    if value not in set(Permission):
+        raise typer.BadParameter(f"a scope is one of {SCOPES}")
+    return value
+
+
+@keys.command(name="ls", epilog=examples("keys ls --tenant Acme", "keys ls --user ada@example.org --all"))
 def list_keys(
-    tenant: people.Tenant = None,
+    tenant: people.OnlyTenant = None,
     user: Annotated[str | None, typer.Option(metavar="USER", help="Of one user: id or e-mail address.")] = None,
     with_revoked: Annotated[bool, typer.Option("--all", help="Revoked ones too.")] = False,
     limit: people.Most = 200,
@@ -43,7 +61,8 @@ def list_keys(
 
     async def look(driver: "Driver") -> list[dict[str, Any]]:
         user_id = (await people.find_user(driver, user))["id"] if user else None
-        found = await users.keys(driver, tenant_id=tenant, user_id=user_id, with_revoked=with_revoked, limit=limit)
+        tenant_id = await people.find_tenant(driver, tenant) if tenant is not None else None
+        found = await users.keys(driver, tenant_id=tenant_id, user_id=user_id, with_revoked=with_revoked, limit=limit)
         return list(map(dict, found))
 
     with reporting(json=json):
@@ -51,17 +70,27 @@ def list_keys(
         if json:
             print_json({"items": found})
         elif found:
-            people.table(COLUMNS, [{**key, "state": _state(key)} for key in found])
+            people.table(COLUMNS, [_shown(key) for key in found])
         else:
             out.print("There are no keys.")
 
 
-@keys.command()
+@keys.command(
+    epilog=examples(
+        "keys create ada@example.org --name ci --days 90",
+        "keys create ada@example.org --scope documents:read --scope jobs:read",
+    )
+)
 def create(
     user: people.User,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "made by the operator",
+    name: Annotated[str, typer.Option(parser=label, metavar="NAME", help="What it is for.")] = "made by the operator",
     scope: Annotated[
-        list[Permission] | None, typer.Option(help="What it may do, of what its user may; again for more. None: all.")
+        list[str] | None,
+        typer.Option(
+            parser=_scope,
+            metavar="SCOPE",
+            help="What it may do of what its user may, such as documents:read; again for more. None: all.",
+        ),
     ] = None,
     days: Annotated[float | None, typer.Option(min=0.001, max=MOST_DAYS, help="Days it is good for.")] = None,
     requests_per_minute: Annotated[
@@ -103,7 +132,7 @@ def create(
             people.facts(made)
 
 
-@keys.command()
+@keys.command(epilog=examples("keys revoke 019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"))
 def revoke(
     key: Annotated[UUID, typer.Argument(metavar="KEY", help="Id of the key.")],
     data_dir: DataDir = None,
@@ -131,7 +160,21 @@ def revoke(
             out.print(f"Key {key} is revoked.")
 
 
+def _shown(key: dict[str, Any]) -> dict[str, Any]:
+    used = key["last_used_at"]
+    return {
+        **key,
+        "name": f"{key['name']} ({key['prefix']}…)",
+        "scopes": key["scopes"] or "all",
+        "last_used_at": f"{age((datetime.now(UTC) - used).total_seconds())} ago" if used else "never",
+        "state": _state(key),
+    }
+
+
 def _state(key: dict[str, Any]) -> str:
+    until = key["expires_at"]
     if key["revoked_at"]:
         return "revoked"
-    return "expired" if key["expires_at"] and key["expires_at"] <= datetime.now(UTC) else "good"
+    if until is None:
+        return "good"
+    return "expired" if until <= datetime.now(UTC) else f"good until {until:%Y-%m-%d %H:%M}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from arqueduct import settings
-from arqueduct.cli.options import DataDir, Json, Quiet
+from arqueduct.cli.options import DataDir, Json, Quiet, examples
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.owner import owner_database
 from arqueduct.settings import Settings
@@ -21,7 +21,7 @@ migrate = typer.Typer(
 )
 
 
-@migrate.command()
+@migrate.command(epilog=examples("migrate up"))
 def up(
     revision: Annotated[str, typer.Argument(help="Revision to reach.")] = "head",
     data_dir: DataDir = None,
@@ -29,12 +29,12 @@ def up(
     quiet: Quiet = False,
 ) -> None:
     """Apply what is missing, and register the embedding model."""
-    with reporting(json=json), owner_database(effective := settings.load(data_dir=data_dir)) as url:
+    with reporting(json=json), owner_database(effective := settings.load(data_dir=data_dir), make=True) as url:
         asyncio.run(_up(url, revision, effective))
         _tell(url, json=json, quiet=quiet)
 
 
-@migrate.command()
+@migrate.command(epilog=examples("migrate down --yes"))
 def down(
     revision: Annotated[str, typer.Argument(help="Revision to go back to; -1 undoes one, `base` all.")] = "-1",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: tables are dropped with their data.")] = False,
@@ -54,7 +54,7 @@ def down(
         _tell(url, json=json, quiet=quiet)
 
 
-@migrate.command()
+@migrate.command(epilog=examples("migrate status --json"))
 def status(data_dir: DataDir = None, json: Json = False) -> None:
     """Print which revision the database has. Exit status 1 if it is not the newest."""
     with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:

@@ -18,7 +18,9 @@ def openapi(data_dir: DataDir = None, json: Json = False) -> None:
         try:
             create_app = importlib.import_module("arqueduct_backend.main").create_app
         except ModuleNotFoundError as error:
-            raise SetupError(f"{error.name} is not installed. Run `pip install 'arqueduct[backend]'`.") from error
+            raise SetupError(
+                f"{error.name} is not installed.", advice="Run `pip install 'arqueduct[backend]'`."
+            ) from error
         described = create_app(settings.load(data_dir=data_dir)).openapi()
         if json:
             print_json(described)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from arqueduct import settings
 from arqueduct.cli.job_tables import ID_WIDTH
-from arqueduct.cli.options import DataDir, Json
+from arqueduct.cli.options import DataDir, Json, examples
 from arqueduct.cli.output import PIPE_WIDTH, out, print_json, reporting
 from arqueduct.cli.owner import owner_database
 from arqueduct.cli.words import age, counted
@@ -64,7 +64,7 @@ Kind = Annotated[
 ]
 
 
-@queue.command()
+@queue.command(epilog=examples("queue status"))
 def status(data_dir: DataDir = None, json: Json = False) -> None:
     """Show how the queue stands, what is paused, and which tenants wait."""
     from arqueduct.repositories import rules as queue_rules
@@ -89,7 +89,7 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
             out.print(_lines_table(lines))
 
 
-@queue.command()
+@queue.command(epilog=examples("queue rules"))
 def rules(data_dir: DataDir = None, json: Json = False) -> None:
     """List what was paused, limited or weighted."""
     from arqueduct.repositories import rules as queue_rules
@@ -104,7 +104,7 @@ def rules(data_dir: DataDir = None, json: Json = False) -> None:
             out.print("There are no rules: every tenant has the same share, and as much runs as workers take.")
 
 
-@queue.command()
+@queue.command(epilog=examples("queue pause", "queue pause --kind document.ingest"))
 def pause(tenant: Tenant = None, kind: Kind = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Let no more jobs begin: none at all, none of a tenant, or none of a kind. Those that run go on."""
     from arqueduct.repositories import rules as queue_rules
@@ -115,7 +115,7 @@ def pause(tenant: Tenant = None, kind: Kind = None, data_dir: DataDir = None, js
         _tell(target, "paused", json=json, taken_back=taken)
 
 
-@queue.command()
+@queue.command(epilog=examples("queue resume", "queue resume --kind document.ingest"))
 def resume(tenant: Tenant = None, kind: Kind = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Undo a pause. Workers notice within ARQUEDUCT_SWEEP (5 s); what another rule pauses stays paused."""
     from arqueduct.repositories import rules as queue_rules
@@ -126,7 +126,9 @@ def resume(tenant: Tenant = None, kind: Kind = None, data_dir: DataDir = None, j
         _tell(target, "resumed", json=json)
 
 
-@queue.command()
+@queue.command(
+    epilog=examples("queue limit --tenant '*' --max-running 20", "queue limit --kind document.ingest --no-max-running")
+)
 def limit(
     tenant: Tenant = None,
     kind: Kind = None,

@@ -48,12 +48,14 @@ def _prepare(parent: int | None, **said: object) -> Settings:
 def _run(target: str, extra: str, effective: Settings, has_own_login: bool) -> None:
     if not (has_own_login or effective.database_url) or not effective.redis_url:
         raise SetupError(
-            "Neither servers nor their addresses are here: set DATABASE_URL and REDIS_URL, "
-            "or run `arqueduct up`, which starts both."
+            "Neither servers nor their addresses are here.",
+            advice="Set DATABASE_URL and REDIS_URL, or run `arqueduct up`, which starts both.",
         )
     module, _, function = target.partition(":")
     try:
         run = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
-        raise SetupError(f"{error.name} is not installed. Run `pip install 'arqueduct[{extra}]'`.") from error
+        raise SetupError(
+            f"{error.name} is not installed.", advice=f"Run `pip install 'arqueduct[{extra}]'`."
+        ) from error
     run(effective)

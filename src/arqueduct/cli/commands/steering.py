@@ -57,7 +57,7 @@ def command_of(action: Action) -> Callable[..., None]:
     """The command that asks for `action`."""
 
     def command(
-        job: Annotated[list[UUID] | None, typer.Argument(metavar="[JOB]…", help="Ids of jobs.")] = None,
+        job: Annotated[list[UUID] | None, typer.Argument(metavar="JOB", help="Ids of jobs.")] = None,
         state: Annotated[list[JobState] | None, _filter("--state", "In this state; may be repeated.")] = None,
         kind: Annotated[list[str] | None, _filter("--kind", "Of this kind; may be repeated.")] = None,
         document: Annotated[list[UUID] | None, _filter("--document", "Of this document; may be repeated.")] = None,
@@ -136,4 +136,4 @@ def _print_one(action: Action, found: Body, *, json: bool) -> None:
 
 def _about(job: UUID, error: ArqueductError) -> ArqueductError:
     """The same error, naming which of several jobs it is about."""
-    return type(error)(f"{job}: {error.message}")
+    return type(error)(f"{job}: {error.message}", advice=error.advice)

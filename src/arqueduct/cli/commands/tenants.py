@@ -7,7 +7,7 @@ import typer
 
 from arqueduct import settings
 from arqueduct.cli import people
-from arqueduct.cli.options import DataDir, Json
+from arqueduct.cli.options import DataDir, Json, address, examples, label
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.owner import owner_database
 
@@ -20,10 +20,16 @@ tenants = typer.Typer(
 )
 
 
-@tenants.command()
+COLUMNS = {"id": "Tenant", "name": "Name", "members": "Members", "since": "Since"}
+
+
+@tenants.command(epilog=examples("tenants create Acme --email ada@example.org", "tenants create Acme --json"))
 def create(
-    name: Annotated[str, typer.Argument(help="Name of the tenant.")],
-    email: Annotated[str | None, typer.Option(help="Address of its owner; left out, one is made up.")] = None,
+    name: Annotated[str, typer.Argument(parser=label, metavar="NAME", help="Name of the tenant.")],
+    email: Annotated[
+        str | None,
+        typer.Option(parser=address, metavar="ADDRESS", help="Address of its owner; left out, one is made up."),
+    ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -32,8 +38,8 @@ def create(
     from arqueduct.ids import new_id
 
     with reporting(json=json), owner_database(settings.load(data_dir=data_dir)) as url:
-        address = email or f"owner-{str(new_id())[-12:]}@localhost"
-        new = asyncio.run(identity.create(url, tenant=name, email=address, action="cli tenants create"))
+        email = email or f"owner-{str(new_id())[-12:]}@localhost"
+        new = asyncio.run(identity.create(url, tenant=name, email=email, action="cli tenants create"))
     shown = {
         "tenant_id": str(new.tenant_id),
         "user_id": str(new.user_id),
@@ -47,7 +53,7 @@ def create(
         people.facts(shown)
 
 
-@tenants.command(name="ls")
+@tenants.command(name="ls", epilog=examples("tenants ls"))
 def list_tenants(limit: people.Most = 200, data_dir: DataDir = None, json: Json = False) -> None:
     """List tenants, the newest first."""
     from arqueduct.repositories import users
@@ -57,6 +63,6 @@ def list_tenants(limit: people.Most = 200, data_dir: DataDir = None, json: Json 
         if json:
             print_json({"items": list(map(dict, found))})
         elif found:
-            people.table({"id": "Tenant", "name": "Name", "members": "Members", "created_at": "Since"}, found)
+            people.table(COLUMNS, [{**tenant, "since": f"{tenant['created_at']:%Y-%m-%d}"} for tenant in found])
         else:
             out.print("There are no tenants.")

@@ -8,7 +8,7 @@ import typer
 
 from arqueduct import settings
 from arqueduct.cli import people
-from arqueduct.cli.options import DataDir, Json
+from arqueduct.cli.options import DataDir, Json, address, examples
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.errors import NotFound, NotThisMember
 from arqueduct.permissions import Role
@@ -27,35 +27,44 @@ users = typer.Typer(
 TOKEN_BYTES = 32
 
 
-def _person(value: str) -> Role:
+def _person(value: str) -> str:
+    """One of `Role`, and so a `str`: of an enum, help would offer `service` too."""
     if value not in set(Role) - {Role.SERVICE}:
         raise typer.BadParameter("a person is an owner, admin, editor or viewer")
     return Role(value)
 
 
-PersonRole = Annotated[Role, typer.Option("--role", parser=_person, metavar="ROLE", help="What he is to be.")]
+PERSONS = "owner, admin, editor or viewer"
+PersonRole = Annotated[
+    str, typer.Option("--role", parser=_person, metavar="ROLE", help=f"What he is to be: {PERSONS}.")
+]
 
 
-@users.command(name="ls")
+@users.command(name="ls", epilog=examples("users ls", "users ls --tenant Acme"))
 def list_users(
-    tenant: people.Tenant = None, limit: people.Most = 200, data_dir: DataDir = None, json: Json = False
+    tenant: people.OnlyTenant = None, limit: people.Most = 200, data_dir: DataDir = None, json: Json = False
 ) -> None:
     """List users, the newest first, with their roles."""
     from arqueduct.repositories import users as rows
 
+    async def look(driver: "Driver") -> list[dict[str, Any]]:
+        tenant_id = await people.find_tenant(driver, tenant) if tenant is not None else None
+        return list(map(dict, await rows.page(driver, tenant_id=tenant_id, limit=limit)))
+
     with reporting(json=json):
-        found = people.ask(data_dir, lambda driver: rows.page(driver, tenant_id=tenant, limit=limit))
+        found = people.ask(data_dir, look)
         if json:
-            print_json({"items": list(map(dict, found))})
+            print_json({"items": found})
         elif found:
-            people.table({"id": "User", "email": "Address", "roles": "Roles", "disabled_at": "Disabled"}, found)
+            columns = {"id": "User", "email": "Address", "is": "Is", "disabled_at": "Disabled"}
+            people.table(columns, [{**user, "is": _roles(user)} for user in found])
         else:
             out.print("There are no users.")
 
 
-@users.command()
+@users.command(epilog=examples("users invite ada@example.org --role owner --tenant Acme"))
 def invite(
-    email: Annotated[str, typer.Argument(metavar="ADDRESS", help="E-mail address of whom to invite.")],
+    email: Annotated[str, typer.Argument(parser=address, metavar="ADDRESS", help="E-mail address of whom to invite.")],
     role: PersonRole = Role.VIEWER,
     tenant: people.Tenant = None,
     data_dir: DataDir = None,
@@ -65,8 +74,6 @@ def invite(
     from arqueduct.identity import key_hash
     from arqueduct.repositories import invitations
 
-    if "@" not in email.strip("@"):
-        raise typer.BadParameter("an address has an @", param_hint="ADDRESS")
     effective = settings.load(data_dir=data_dir)
     token = f"aq_invitation_{secrets.token_urlsafe(TOKEN_BYTES)}"
 
@@ -76,7 +83,7 @@ def invite(
             driver,
             tenant_id,
             email,
-            role,
+            Role(role),
             invited_by=None,
             token_hash=key_hash(token),
             lasts=timedelta(days=effective.invitation_days),
@@ -89,7 +96,7 @@ def invite(
         _tell(people.ask(data_dir, act), json=json)
 
 
-@users.command()
+@users.command(epilog=examples("users disable ada@example.org"))
 def disable(user: people.User, data_dir: DataDir = None, json: Json = False) -> None:
     """Let a user in nowhere any more: his sessions end, his keys are refused. What he made stays."""
     from arqueduct.repositories import users as rows
@@ -105,7 +112,7 @@ def disable(user: people.User, data_dir: DataDir = None, json: Json = False) -> 
         _tell(people.ask(data_dir, act), json=json)
 
 
-@users.command()
+@users.command(epilog=examples("users enable ada@example.org"))
 def enable(user: people.User, data_dir: DataDir = None, json: Json = False) -> None:
     """Let a user in again. Keys that were not revoked are good again; sessions are not."""
     from arqueduct.repositories import users as rows
@@ -120,7 +127,7 @@ def enable(user: people.User, data_dir: DataDir = None, json: Json = False) -> N
         _tell(people.ask(data_dir, act), json=json)
 
 
-@users.command(name="reset-password")
+@users.command(name="reset-password", epilog=examples("users reset-password ada@example.org"))
 def reset_password(user: people.User, data_dir: DataDir = None, json: Json = False) -> None:
     """Make a token with which a user chooses a new password, once. It is shown here and never again."""
     from arqueduct.identity import key_hash
@@ -142,10 +149,10 @@ def reset_password(user: people.User, data_dir: DataDir = None, json: Json = Fal
         _tell(people.ask(data_dir, act), json=json)
 
 
-@users.command()
+@users.command(epilog=examples("users role ada@example.org admin --tenant Acme"))
 def role(
     user: people.User,
-    role: Annotated[Role, typer.Argument(parser=_person, metavar="ROLE", help="owner, admin, editor or viewer.")],
+    role: Annotated[str, typer.Argument(parser=_person, metavar="ROLE", help=f"What he is to be: {PERSONS}.")],
     tenant: people.Tenant = None,
     data_dir: DataDir = None,
     json: Json = False,
@@ -162,7 +169,7 @@ def role(
             raise NotFound(f"User {user} is no member of tenant {tenant_id}; invite him.") from None
         if held.role is Role.SERVICE:
             raise NotThisMember("A service account keeps its role.")
-        revoked = await members.set_role(driver, held, role)
+        revoked = await members.set_role(driver, held, Role(role))
         await people.note(
             driver,
             "users role",
@@ -174,6 +181,10 @@ def role(
 
     with reporting(json=json):
         _tell(people.ask(data_dir, act), json=json)
+
+
+def _roles(user: dict[str, Any]) -> list[str]:
+    return [f"{role} of {tenant}" for role, tenant in zip(user["roles"], user["tenants"], strict=True)]
 
 
 def _tell(done: dict[str, Any], *, json: bool) -> None:
