@@ -1,4 +1,4 @@
-"""What a right was given for must still be so when it is used; and no role that serves can forge or shadow the audit log."""
+"""What gives a right must still be so when it is used; no role that serves can forge or shadow the audit log."""
 
 from pathlib import Path
 

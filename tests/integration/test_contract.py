@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
@@ -209,6 +210,16 @@ def test_whatever_is_sent_has_an_example(described: Any) -> None:
             if kind == "application/json" and not ("examples" in body or _has_example(body["schema"], described)):
                 missing.add(operation["operationId"])
     assert not missing
+
+
+def test_whatever_is_answered_has_an_example_that_fits(described: Any) -> None:
+    for _, _, operation in operations(described):
+        for status, answer in operation["responses"].items():
+            content = answer.get("content", {}).get("application/json")
+            if status.startswith("2") and content is not None:
+                schema = {**content["schema"], "components": described["components"]}
+                found = list(jsonschema_rs.validator_for(schema).iter_errors(content["example"]))
+                assert not found, f"{operation['operationId']} {status}: {found[0].message} at {found[0].instance_path}"
 
 
 def _has_example(schema: Any, described: Any) -> bool:

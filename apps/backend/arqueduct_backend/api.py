@@ -69,7 +69,7 @@ class API(FastAPI):
             for operation in _operations(described):
                 if OPEN in operation.get("tags", ()):
                     operation["security"] = []
-                add_examples(operation)
+                add_examples(operation, schemas)
         return self.openapi_schema or {}
 
 

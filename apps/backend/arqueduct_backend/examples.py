@@ -1,6 +1,9 @@
 """What the description of the API says beside the code: what tags mean, and examples of what is sent."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from arqueduct_backend.answer_examples import example_of
 
 __all__ = ["TAGS", "add_examples"]
 
@@ -46,8 +49,12 @@ BODIES: dict[str, dict[str, Any]] = {
 """By operation; other bodies bring examples of their own."""
 
 
-def add_examples(operation: dict[str, Any]) -> None:
-    """To the body and to each parameter of an operation that has none."""
+def add_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """To the body, the answers and each parameter of an operation that has none. `schemas`: what `$ref` leads to."""
+    for status, answer in operation.get("responses", {}).items():
+        content = answer.get("content", {}).get("application/json")
+        if status.startswith("2") and content is not None and not {"example", "examples"} & content.keys():
+            content["example"] = example_of(content["schema"], schemas)
     if body := BODIES.get(operation["operationId"]):
         operation["requestBody"]["content"]["application/json"]["examples"] = {"usual": {"value": body}}
     for parameter in operation.get("parameters", ()):

@@ -3143,6 +3143,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "at": "2026-11-01T12:00:00Z",
+                     *           "action": "delete_document",
+                     *           "outcome": "done",
+                     *           "code": "text",
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "key_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "session_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "role": "text",
+                     *           "address": "203.0.113.7",
+                     *           "user_agent": "text",
+                     *           "request_id": "text",
+                     *           "target": "/api/v1/documents/019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "before": {},
+                     *           "after": {}
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_AuditLine_"];
                 };
             };
@@ -3326,6 +3350,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "tenant_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *     }
+                     */
                     "application/json": components["schemas"]["InvitationAccepted"];
                 };
             };
@@ -3431,6 +3461,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiJ9.…",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 1,
+                     *       "refresh_token": "aq_refresh_…",
+                     *       "session_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "user": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "email": "ada@example.org",
+                     *         "name": "handbook.pdf"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "role": "text"
+                     *       },
+                     *       "other_tenants": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "role": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
@@ -3622,6 +3678,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ended": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Ended"];
                 };
             };
@@ -3714,6 +3775,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "email": "ada@example.org",
+                     *         "name": "handbook.pdf"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "role": "text"
+                     *       },
+                     *       "permissions": [
+                     *         "self"
+                     *       ],
+                     *       "signed_in_by": {
+                     *         "method": "api_key",
+                     *         "key_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "session_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "session_expires_at": "2026-11-01T12:00:00Z"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -3801,6 +3885,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiJ9.…",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 1,
+                     *       "refresh_token": "aq_refresh_…",
+                     *       "session_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "user": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "email": "ada@example.org",
+                     *         "name": "handbook.pdf"
+                     *       },
+                     *       "tenant": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "role": "text"
+                     *       },
+                     *       "other_tenants": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "role": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
@@ -3911,6 +4021,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "url": "https://receiver.example.org/hook",
+                     *       "binding": "text"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProviderPage"];
                 };
             };
@@ -4186,6 +4302,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "eyJhbGciOiJIUzI1NiJ9.…",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 1,
+                     *       "refresh_token": "aq_refresh_…",
+                     *       "session_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -4274,6 +4399,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "is_current": true,
+                     *           "method": "password",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "renewed_at": "2026-11-01T12:00:00Z",
+                     *           "expires_at": "2026-11-01T12:00:00Z",
+                     *           "address": "203.0.113.7",
+                     *           "user_agent": "text"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_SessionShown_"];
                 };
             };
@@ -4474,6 +4616,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "content_type": "application/pdf",
+                     *           "size": 480000,
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "status": "queued",
+                     *           "title": "Handbook",
+                     *           "pages": 20,
+                     *           "characters": 52000,
+                     *           "chunks": 64,
+                     *           "metadata": {},
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "updated_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Document_"];
                 };
             };
@@ -4569,6 +4741,65 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "content_type": "application/pdf",
+                     *         "size": 480000,
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "status": "queued",
+                     *         "title": "Handbook",
+                     *         "pages": 20,
+                     *         "characters": 52000,
+                     *         "chunks": 64,
+                     *         "metadata": {},
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
@@ -4693,6 +4924,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf",
+                     *       "content_type": "application/pdf",
+                     *       "size": 480000,
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "status": "queued",
+                     *       "title": "Handbook",
+                     *       "pages": 20,
+                     *       "characters": 52000,
+                     *       "chunks": 64,
+                     *       "metadata": {},
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Document"];
                 };
             };
@@ -4905,6 +5161,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf",
+                     *       "content_type": "application/pdf",
+                     *       "size": 480000,
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "status": "queued",
+                     *       "title": "Handbook",
+                     *       "pages": 20,
+                     *       "characters": 52000,
+                     *       "chunks": 64,
+                     *       "metadata": {},
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Document"];
                 };
             };
@@ -5031,6 +5312,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "ordinal": 1,
+                     *           "text": "Water flows downhill.",
+                     *           "pages": [
+                     *             1,
+                     *             1
+                     *           ],
+                     *           "start": 1,
+                     *           "end": 1,
+                     *           "tokens": 1,
+                     *           "heading": "text"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Chunk_"];
                 };
             };
@@ -5437,6 +5738,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "email": "ada@example.org",
+                     *           "role": "owner",
+                     *           "state": "open",
+                     *           "invited_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "expires_at": "2026-11-01T12:00:00Z",
+                     *           "accepted_at": "2026-11-01T12:00:00Z",
+                     *           "revoked_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_InvitationShown_"];
                 };
             };
@@ -5527,6 +5846,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "invitation": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "email": "ada@example.org",
+                     *         "role": "owner",
+                     *         "state": "open",
+                     *         "invited_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "expires_at": "2026-11-01T12:00:00Z",
+                     *         "accepted_at": "2026-11-01T12:00:00Z",
+                     *         "revoked_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "token": "aq_…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["InvitationMade"];
                 };
             };
@@ -5739,6 +6074,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "attempt": 1,
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "document_name": "handbook.pdf",
+                     *           "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "seq": 1,
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z",
+                     *           "waiting_for": "a free worker",
+                     *           "position": 1,
+                     *           "priority": "interactive"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Job_"];
                 };
             };
@@ -5824,6 +6198,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -5918,6 +6326,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "attempt": 1,
+                     *           "worker": "text",
+                     *           "version": "text",
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "ended_at": "2026-11-01T12:00:00Z",
+                     *           "outcome": "completed",
+                     *           "stage": "embedding",
+                     *           "code": "dependency_unavailable",
+                     *           "message": null,
+                     *           "traceback": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAttempts"];
                 };
             };
@@ -6015,6 +6441,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6024,6 +6484,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6150,6 +6644,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "seq": 1,
+                     *           "type": "job_progress",
+                     *           "state": "queued",
+                     *           "stage": "text",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {},
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "timestamp": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_JobEvent_"];
                 };
             };
@@ -6247,6 +6766,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6256,6 +6809,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6380,6 +6967,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6504,6 +7125,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -6630,6 +7285,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "changed": 1,
+                     *       "asked": 1,
+                     *       "remaining": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Steered"];
                 };
             };
@@ -6747,6 +7409,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "changed": 1,
+                     *       "asked": 1,
+                     *       "remaining": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Steered"];
                 };
             };
@@ -6864,6 +7533,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "changed": 1,
+                     *       "asked": 1,
+                     *       "remaining": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Steered"];
                 };
             };
@@ -6981,6 +7657,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "changed": 1,
+                     *       "asked": 1,
+                     *       "remaining": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Steered"];
                 };
             };
@@ -7098,6 +7781,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "prefix": "aq_x7Kd",
+                     *           "scopes": [
+                     *             "self"
+                     *           ],
+                     *           "requests_per_minute": 1,
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "expires_at": "2026-11-01T12:00:00Z",
+                     *           "revoked_at": "2026-11-01T12:00:00Z",
+                     *           "last_used_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_KeyShown_"];
                 };
             };
@@ -7188,6 +7892,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "key": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "prefix": "aq_x7Kd",
+                     *         "scopes": [
+                     *           "self"
+                     *         ],
+                     *         "requests_per_minute": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "expires_at": "2026-11-01T12:00:00Z",
+                     *         "revoked_at": "2026-11-01T12:00:00Z",
+                     *         "last_used_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "api_key": "aq_…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["KeyMade"];
                 };
             };
@@ -7405,6 +8128,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf",
+                     *       "prefix": "aq_x7Kd",
+                     *       "scopes": [
+                     *         "self"
+                     *       ],
+                     *       "requests_per_minute": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "expires_at": "2026-11-01T12:00:00Z",
+                     *       "revoked_at": "2026-11-01T12:00:00Z",
+                     *       "last_used_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["KeyShown"];
                 };
             };
@@ -7520,6 +8259,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "email": "ada@example.org",
+                     *           "name": "handbook.pdf",
+                     *           "role": "owner",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "disabled_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Member_"];
                 };
             };
@@ -7710,6 +8464,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "email": "ada@example.org",
+                     *       "name": "handbook.pdf",
+                     *       "role": "owner",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "disabled_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -7834,6 +8598,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "token": "aq_…",
+                     *       "expires_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["PasswordResetMade"];
                 };
             };
@@ -7953,6 +8723,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "queued": 1,
+                     *       "running": 1,
+                     *       "paused": 1,
+                     *       "unfinished": 1,
+                     *       "oldest_due_seconds": 1,
+                     *       "live_workers": 1,
+                     *       "is_paused": true,
+                     *       "in_flight": 1,
+                     *       "max_running": 1,
+                     *       "paused_kinds": [
+                     *         "report.write"
+                     *       ],
+                     *       "full_kinds": [
+                     *         "text"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Queue"];
                 };
             };
@@ -8040,6 +8829,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "document_name": "handbook.pdf",
+                     *           "chunk_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "text": "Water flows downhill.",
+                     *           "highlight": "text",
+                     *           "pages": [
+                     *             1,
+                     *             1
+                     *           ],
+                     *           "heading": "text",
+                     *           "score": 0.83,
+                     *           "ranks": {
+                     *             "text": 1,
+                     *             "vector": 2
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["SearchAnswer"];
                 };
             };
@@ -8148,6 +8960,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ServiceAccountMade"];
                 };
             };
@@ -8261,6 +9079,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf",
+                     *       "created_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TenantShown"];
                 };
             };
@@ -8358,6 +9183,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "handbook.pdf",
+                     *       "created_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TenantShown"];
                 };
             };
@@ -8473,6 +9305,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "url": "https://receiver.example.org/hook",
+                     *           "events": [
+                     *             "job.completed",
+                     *             "job.failed"
+                     *           ],
+                     *           "description": "text",
+                     *           "is_enabled": true,
+                     *           "disabled_why": "text",
+                     *           "failing_since": "2026-11-01T12:00:00Z",
+                     *           "resting_until": "2026-11-01T12:00:00Z",
+                     *           "previous_secret_until": "2026-11-01T12:00:00Z",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "updated_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Webhook_"];
                 };
             };
@@ -8563,6 +9418,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "webhook": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "url": "https://receiver.example.org/hook",
+                     *         "events": [
+                     *           "job.completed",
+                     *           "job.failed"
+                     *         ],
+                     *         "description": "text",
+                     *         "is_enabled": true,
+                     *         "disabled_why": "text",
+                     *         "failing_since": "2026-11-01T12:00:00Z",
+                     *         "resting_until": "2026-11-01T12:00:00Z",
+                     *         "previous_secret_until": "2026-11-01T12:00:00Z",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookMade"];
                 };
             };
@@ -8675,6 +9551,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "url": "https://receiver.example.org/hook",
+                     *       "events": [
+                     *         "job.completed",
+                     *         "job.failed"
+                     *       ],
+                     *       "description": "text",
+                     *       "is_enabled": true,
+                     *       "disabled_why": "text",
+                     *       "failing_since": "2026-11-01T12:00:00Z",
+                     *       "resting_until": "2026-11-01T12:00:00Z",
+                     *       "previous_secret_until": "2026-11-01T12:00:00Z",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -8865,6 +9759,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "url": "https://receiver.example.org/hook",
+                     *       "events": [
+                     *         "job.completed",
+                     *         "job.failed"
+                     *       ],
+                     *       "description": "text",
+                     *       "is_enabled": true,
+                     *       "disabled_why": "text",
+                     *       "failing_since": "2026-11-01T12:00:00Z",
+                     *       "resting_until": "2026-11-01T12:00:00Z",
+                     *       "previous_secret_until": "2026-11-01T12:00:00Z",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -8983,6 +9895,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "event_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "type": "job.completed",
+                     *           "state": "pending",
+                     *           "attempts": 1,
+                     *           "last_status": 1,
+                     *           "last_error": "text",
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "ended_at": "2026-11-01T12:00:00Z",
+                     *           "next_attempt_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Delivery_"];
                 };
             };
@@ -9078,6 +10010,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "delivery": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "event_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "type": "job.completed",
+                     *         "state": "pending",
+                     *         "attempts": 1,
+                     *         "last_status": 1,
+                     *         "last_error": "text",
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "ended_at": "2026-11-01T12:00:00Z",
+                     *         "next_attempt_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "data": {
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "state": "completed"
+                     *       },
+                     *       "attempts": [
+                     *         {
+                     *           "number": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "took_ms": 1,
+                     *           "status": 1,
+                     *           "error": "text",
+                     *           "answer": "text"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["DeliveryDetails"];
                 };
             };
@@ -9176,6 +10139,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "event_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "type": "job.completed",
+                     *       "state": "pending",
+                     *       "attempts": 1,
+                     *       "last_status": 1,
+                     *       "last_error": "text",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "ended_at": "2026-11-01T12:00:00Z",
+                     *       "next_attempt_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
@@ -9300,6 +10278,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "event_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "type": "job.completed",
+                     *       "state": "pending",
+                     *       "attempts": 1,
+                     *       "last_status": 1,
+                     *       "last_error": "text",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "ended_at": "2026-11-01T12:00:00Z",
+                     *       "next_attempt_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Delivery"];
                 };
             };
@@ -9424,6 +10417,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "webhook": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "url": "https://receiver.example.org/hook",
+                     *         "events": [
+                     *           "job.completed",
+                     *           "job.failed"
+                     *         ],
+                     *         "description": "text",
+                     *         "is_enabled": true,
+                     *         "disabled_why": "text",
+                     *         "failing_since": "2026-11-01T12:00:00Z",
+                     *         "resting_until": "2026-11-01T12:00:00Z",
+                     *         "previous_secret_until": "2026-11-01T12:00:00Z",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookMade"];
                 };
             };
@@ -9543,6 +10557,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ticket": "text",
+                     *       "expires_in": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Ticket"];
                 };
             };
@@ -9626,6 +10646,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "text"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Alive"];
                 };
             };
@@ -9666,6 +10691,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "text",
+                     *       "checks": {}
+                     *     }
+                     */
                     "application/json": components["schemas"]["ReadinessAnswer"];
                 };
             };
@@ -9695,6 +10726,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "name": "handbook.pdf",
+                     *       "version": "text"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Version"];
                 };
             };
