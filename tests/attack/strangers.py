@@ -79,7 +79,7 @@ async def _at_one_account(target: Target, url: str, tally: Tally) -> None:
     member = await join(target, "viewer")
     codes = []
     for number in range(int(GUESSES * TIMES)):
-        email = (member.email, member.email.upper(), f" {member.email}", f"{member.email} ")[number % 4]
+        email = (member.email, member.email.upper(), member.email.title(), member.email.swapcase())[number % 4]
         async with _client(url, f"127.0.1.{number + 1}") as client:
             guess = {"email": email, "password": f"guess number {number}"}
             codes.append((await client.post(f"{PREFIX}/auth/login", json=guess)).status_code)
