@@ -148,11 +148,13 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || { echo "Making .venv …"; $(PYTHON) -m venv .venv || { \
 		rm -rf .venv; echo "On Debian and Ubuntu the package python3-venv is missing."; exit 1; }; }
 	@echo "Installing the dependencies (a minute the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@# The list is complete, so nothing is resolved: the pip of Python 3.11 asks for the newest release of what an extra
+	@# names, and then refuses it for want of a hash.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)
 
 $(PEERS)/.installed: requirements/peers.txt
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@
