@@ -1,0 +1,18 @@
+"""Projects: a file set and a profile, processed."""
+
+from pathlib import Path
+
+from arqueduct.migrations import run_script
+
+revision = "0010"
+down_revision = "0009"
+
+HERE = Path(__file__).with_suffix("")
+
+
+def upgrade() -> None:
+    run_script(HERE.with_suffix(".up.sql"))
+
+
+def downgrade() -> None:
+    run_script(HERE.with_suffix(".down.sql"))

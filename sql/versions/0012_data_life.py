@@ -1,0 +1,18 @@
+"""Quotas, retention, archive."""
+
+from pathlib import Path
+
+from arqueduct.migrations import run_script
+
+revision = "0012"
+down_revision = "0011"
+
+HERE = Path(__file__).with_suffix("")
+
+
+def upgrade() -> None:
+    run_script(HERE.with_suffix(".up.sql"))
+
+
+def downgrade() -> None:
+    run_script(HERE.with_suffix(".down.sql"))
