@@ -87,6 +87,7 @@ async def settings(servers: Servers, template: str, tmp_path: Path) -> AsyncIter
         sweep=0.2,
         redispatch=0.5,
         progress_interval=0.05,
+        parent_interval=0.05,
         shutdown_grace=5,
         **UNLIMITED,
     )

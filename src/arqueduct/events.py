@@ -16,7 +16,7 @@ __all__ = ["VERSION", "Control", "JobMessage", "MessageType", "decode", "encode"
 
 VERSION = 1
 
-MessageType = Literal["job_queued", "job_progress", "job_completed", "job_failed", "job_cancelled"]
+MessageType = Literal["job_queued", "job_progress", "batch_progress", "job_completed", "job_failed", "job_cancelled"]
 
 _TYPES: dict[JobState, MessageType] = {
     JobState.QUEUED: "job_queued",
@@ -38,6 +38,7 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     """A user may belong to several; who is connected for one hears nothing of another."""
     job_id: UUID
     kind: str
+    parent_id: UUID | None = None
     document_id: UUID | None
     document_name: str | None
     state: JobState
@@ -47,7 +48,8 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     """0 … 1 over the whole job; never goes backwards."""
     message: str | None
     details: dict[str, Any]
-    """`{done, total, unit}` within the stage, where it counts something."""
+    """`{done, total, unit}` within the stage, where it counts something. Of a parent: its children by state, and
+    `current`, those that run."""
     eta_seconds: int | None
     error: dict[str, Any] | None
     attempt: int
@@ -63,9 +65,9 @@ class Control(msgspec.Struct, kw_only=True, frozen=True):
     job_id: UUID
 
 
-def type_of(state: JobState) -> MessageType:
+def type_of(state: JobState, *, is_parent: bool = False) -> MessageType:
     """A job that runs or is paused reports progress; every other state has a message type of its own."""
-    return _TYPES.get(state, "job_progress")
+    return _TYPES.get(state, "batch_progress" if is_parent else "job_progress")
 
 
 def timestamp() -> datetime:

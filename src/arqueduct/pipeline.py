@@ -27,7 +27,7 @@ from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct.webhooks.sender import Sender
 
-__all__ = ["Errand", "Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "registry"]
+__all__ = ["Errand", "Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "Usage", "registry"]
 
 log = structlog.get_logger()
 
@@ -87,6 +87,21 @@ class Parsers(Protocol):
 
 
 @dataclass(kw_only=True)
+class Usage:
+    """What one attempt has cost; stages add to it, and it is added to the job's at the attempt's end, whichever."""
+
+    tokens: int = 0
+    """Bought from the embedder, estimated."""
+    embedding_requests: int = 0
+    """Batches asked for; jobs share requests, so a provider may count fewer."""
+    cache_hits: int = 0
+    """Vectors that were there already."""
+
+    def __bool__(self) -> bool:
+        return bool(self.tokens or self.embedding_requests or self.cache_hits)
+
+
+@dataclass(kw_only=True)
 class StageContext:
     """Everything a stage may use, and the files through which stages hand their work on."""
 
@@ -114,6 +129,7 @@ class StageContext:
     """The `text_recipe` under which the text was last put beside its blob, or taken from there."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What stages found out about the document: pages, characters, title, …"""
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def subject(self) -> Subject:

@@ -218,6 +218,9 @@ class Settings(BaseSettings):
     janitor_grace_hours: float = Field(
         24, ge=1, le=87_600, description="Hours a file is left alone that nobody seems to need."
     )
+    parent_interval: float = Field(
+        1, gt=0, description="Seconds between two progress messages of a project or a batch, at least."
+    )
     progress_interval: float = Field(0.2, gt=0, description="Least seconds between two progress messages of a job.")
 
     parsers: int = Field(min(4, os.cpu_count() or 1), ge=1, description="Parser processes of one worker; one CPU each.")

@@ -72,6 +72,8 @@ class JobSelection(BaseModel):
     kinds: Annotated[list[Name] | None, Field(max_length=MOST_NAMED)] = None
     """`webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant."""
     document_ids: Annotated[list[UUID] | None, Field(max_length=MOST_NAMED)] = None
+    parent_id: UUID | None = None
+    """The project's or the batch's job of which they are children."""
     user_id: UUID | None = None
     """Who created them."""
     error_code: Name | None = None

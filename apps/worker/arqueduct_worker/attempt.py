@@ -9,15 +9,16 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict
 
 import asyncpg
 import structlog
 
 from arqueduct import metrics
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
 from arqueduct.errors import DocumentDeleted, LeaseLost, TimeIsUp
 from arqueduct.formats import Format
-from arqueduct.pipeline import Errand, Stage, StageContext, Subject
+from arqueduct.pipeline import Errand, Stage, StageContext, Subject, Usage
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.jobs import Claimed
 from arqueduct_worker.ends import Ending, record
@@ -109,6 +110,9 @@ class Attempt:
                 await self._run_stage(stage, context)
         if self._ended is None:
             await services.reporter.flush((job.id, job.fence))
+            if self._context is not None and self._context.usage:
+                async with services.database.autocommit() as driver:
+                    await self._add_usage(driver)
             self._ended = await services.completions.ask((job.id, job.fence))
             if self._ended is None:
                 raise LeaseLost
@@ -178,10 +182,18 @@ class Attempt:
         async with services.database.transaction(job.tenant_id) as transaction:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
+            await self._add_usage(transaction.driver)
             ended = await jobs.complete(transaction.driver, job.id, job.fence)
             if ended is None:
                 raise LeaseLost
         self._ended = ended
+
+    async def _add_usage(self, driver: Driver) -> None:
+        context = self._context
+        if context is None or not (context.usage or context.facts):
+            return
+        pages, chunks = int(context.facts.get("pages", 0)), int(context.facts.get("chunks", 0))
+        await jobs.add_usage(driver, self._job.id, self._job.fence, **asdict(context.usage), pages=pages, chunks=chunks)
 
     def _error_of(self, work: "asyncio.Task[None]") -> BaseException | None:
         if not work.cancelled():
@@ -215,6 +227,7 @@ class Attempt:
                 stage=stage,
                 has_advanced=has_advanced,
                 pauses=self._pipeline.pauses if self._pipeline else (),
+                usage=self._context.usage if self._context else Usage(),
             )
             end, self._ended = await record(self._services, ending)
         if end == "lost" and await self._is_deleted():

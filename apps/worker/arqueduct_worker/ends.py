@@ -4,7 +4,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 import asyncpg
@@ -22,6 +22,7 @@ from arqueduct.errors import (
     TransientError,
 )
 from arqueduct.lifecycle import JobState, Outcome
+from arqueduct.pipeline import Usage
 from arqueduct.repositories import jobs
 from arqueduct.repositories.jobs import Claimed
 from arqueduct_worker.leases import Stop
@@ -50,6 +51,8 @@ class Ending:
     """It got further than the attempts before it."""
     pauses: Sequence[float] = ()
     """Between attempts, as the pipeline has them."""
+    usage: Usage = field(default_factory=Usage)
+    """What it cost all the same."""
 
 
 async def record(services: Services, ending: Ending) -> tuple[str, asyncpg.Record | None]:
@@ -63,6 +66,8 @@ async def record(services: Services, ending: Ending) -> tuple[str, asyncpg.Recor
         try:
             await services.reporter.flush((job.id, job.fence))
             async with services.database.transaction() as transaction:
+                if ending.usage:
+                    await jobs.add_usage(transaction.driver, job.id, job.fence, **asdict(ending.usage))
                 row = await _write(transaction.driver, ending)
             return _name_of(row, ending), row
         except DependencyUnavailable as away:

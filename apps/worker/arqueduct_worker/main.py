@@ -39,6 +39,7 @@ from arqueduct.webhooks.addresses import Guard
 from arqueduct.webhooks.sender import Sender
 from arqueduct_worker.control import listen
 from arqueduct_worker.deliveries import AnyWorker, open_worker
+from arqueduct_worker.families import Families
 from arqueduct_worker.housekeeping import Housekeeping
 from arqueduct_worker.janitor import Janitor
 from arqueduct_worker.leases import Leases, Stop
@@ -111,6 +112,7 @@ async def _work(
             sweeper.run(),
             sweeper.beat(),
             sweeper.watch(),
+            Families(services).run(),
             Housekeeping(services).run(),
             Janitor(services).run(),
             listen(redis, keys, services.leases),

@@ -7,6 +7,7 @@ says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never ma
 from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
+from arqueduct.models.parents import ChildDelta, ChildError, Parent
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
@@ -14,6 +15,8 @@ __all__ = [
     "APIKey",
     "AuditEntry",
     "Blob",
+    "ChildDelta",
+    "ChildError",
     "Chore",
     "Chunk",
     "Deletion",
@@ -28,6 +31,7 @@ __all__ = [
     "JobEvent",
     "KeptAnswer",
     "Membership",
+    "Parent",
     "PasswordReset",
     "QueueRule",
     "RefreshToken",

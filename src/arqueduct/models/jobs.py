@@ -27,6 +27,7 @@ from arqueduct.models.columns import EMPTY_OBJECT, moment, tenant
 
 __all__ = ["Chore", "FairShare", "Job", "JobAttempt", "JobEvent", "QueueRule", "Worker"]
 
+IS_CHILD = "parent_id IS NOT NULL"
 IN_LINE = "state = 'queued' AND dispatched_at IS NULL AND turn IS NOT NULL"
 
 
@@ -40,12 +41,14 @@ class Job(SQLModel, table=True):
             name="state",
         ),
         CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
-        CheckConstraint("(lease_until IS NULL) = (state <> 'running')", name="lease"),
+        CheckConstraint("(lease_until IS NULL) = (state <> 'running' OR children IS NOT NULL)", name="lease"),
         CheckConstraint(
             "(finished_at IS NULL) = (state IN ('queued', 'running', 'paused'))",
             name="finished",
         ),
         CheckConstraint("priority IN (-10, 0, 10)", name="priority"),
+        CheckConstraint("weight > 0", name="weight"),
+        CheckConstraint("children IS NULL OR (parent_id IS NULL AND run_after = 'infinity')", name="one_generation"),
         Index("jobs_line_idx", "tenant_id", "kind", "priority", "turn", "id", postgresql_where=text(IN_LINE)),
         Index("jobs_line_user_idx", "tenant_id", "user_id", "priority", "turn", postgresql_where=text(IN_LINE)),
         Index("jobs_not_in_line_idx", "run_after", "id", postgresql_where=text("state = 'queued' AND turn IS NULL")),
@@ -64,7 +67,27 @@ class Job(SQLModel, table=True):
         Index("jobs_running_idx", "lease_until", postgresql_where=text("state = 'running'")),
         Index("jobs_tenant_id_id_idx", "tenant_id", "id"),
         Index("jobs_document_id_idx", "document_id"),
-        Index("jobs_parent_id_idx", "parent_id"),
+        Index("jobs_children_idx", "parent_id", "id", postgresql_where=text(IS_CHILD)),
+        Index("jobs_children_state_idx", "parent_id", "state", "id", postgresql_where=text(IS_CHILD)),
+        Index(
+            "jobs_children_took_idx",
+            "parent_id",
+            text("(finished_at - started_at)"),
+            postgresql_where=text(f"{IS_CHILD} AND state = 'completed'"),
+        ),
+        Index(
+            "jobs_user_top_idx",
+            "user_id",
+            "id",
+            postgresql_where=text("state IN ('queued', 'running', 'paused') AND parent_id IS NULL"),
+        ),
+        Index("jobs_user_top_finished_idx", "user_id", "finished_at", postgresql_where=text("parent_id IS NULL")),
+        Index(
+            "jobs_user_busy_child_idx",
+            "user_id",
+            "id",
+            postgresql_where=text(f"state = 'running' AND {IS_CHILD}"),
+        ),
         Index(
             "jobs_user_unfinished_idx",
             "user_id",
@@ -80,6 +103,20 @@ class Job(SQLModel, table=True):
     user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), nullable=False))
     kind: str = Field(sa_column=Column(Text, nullable=False))
     parent_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE")))
+    children: int | None = Field(default=None, sa_column=Column(Integer))
+    """How many it was made with; null for one that is run by workers. See `Parent`."""
+    weight: int = Field(default=1000, sa_column=Column(Integer, nullable=False, server_default="1000"))
+    """Milliseconds that it was expected to take; its share of its parent's progress."""
+    size: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """Bytes of its document."""
+    pages: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    """What it made …"""
+    chunks: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """… and what all its attempts together have paid for it."""
+    embedding_requests: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    cache_hits: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Vectors that were there already."""
     document_id: UUID | None = Field(default=None)
     document_name: str | None = Field(default=None, sa_column=Column(Text))
     payload: dict[str, Any] = Field(

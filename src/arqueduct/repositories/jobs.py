@@ -20,6 +20,7 @@ from arqueduct.repositories.statements import moving, noting
 __all__ = [
     "Claimed",
     "Step",
+    "add_usage",
     "advance",
     "cancel_running",
     "claim",
@@ -113,8 +114,8 @@ _ADVANCE = """
         UPDATE jobs j SET seq = j.seq + i.steps, stage = i.stage, progress = greatest(j.progress, i.progress),
             message = i.message, details = i.details::jsonb, eta_seconds = i.eta_seconds, updated_at = now()
         FROM input i JOIN held USING (id) WHERE j.id = i.id AND j.fence = i.fence AND j.state = 'running'
-        RETURNING j.id, j.tenant_id, j.user_id, j.kind, j.document_id, j.document_name, j.progress, j.fence, j.seq,
-            i.steps, j.updated_at
+        RETURNING j.id, j.tenant_id, j.user_id, j.kind, j.parent_id, j.document_id, j.document_name, j.progress,
+            j.fence, j.seq, i.steps, j.updated_at
     ), noted AS (
         INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, message, details, attempt)
         SELECT m.id, m.seq - m.steps + e.step, m.tenant_id, 'job_progress', 'running', e.stage,
@@ -122,7 +123,8 @@ _ADVANCE = """
         FROM moved m JOIN unnest($9::uuid[], $10::int[], $11::int[], $12::text[], $13::real[], $14::text[], $15::text[])
             AS e(id, fence, step, stage, progress, message, details) ON e.id = m.id AND e.fence = m.fence
     )
-    SELECT id, tenant_id, user_id, kind, document_id, document_name, progress, fence, seq, updated_at FROM moved
+    SELECT id, tenant_id, user_id, kind, parent_id, document_id, document_name, progress, fence, seq, updated_at
+    FROM moved
 """
 
 # The transaction began before the last progress was written, so its now() would tell the end too early.
@@ -199,6 +201,12 @@ _CANCEL_RUNNING = moving(
     outcome=Outcome.CANCELLED,
 )
 
+_USE = """
+    UPDATE jobs SET tokens = tokens + $3, embedding_requests = embedding_requests + $4, cache_hits = cache_hits + $5,
+        pages = $6, chunks = $7
+    WHERE id = $1 AND fence = $2 AND state = 'running'
+"""
+
 _CREATED = noting("job_queued", "SELECT * FROM jobs WHERE id = ANY($1::uuid[])")
 
 
@@ -269,6 +277,21 @@ async def advance(driver: Driver, steps: Sequence[Step]) -> list[JobMessage | No
     ]
 
 
+async def add_usage(
+    driver: Driver,
+    job_id: UUID,
+    fence: int,
+    *,
+    tokens: int,
+    embedding_requests: int,
+    cache_hits: int,
+    pages: int = 0,
+    chunks: int = 0,
+) -> None:
+    """What an attempt has cost, and what it made if it completes; in the transaction of its end, before that."""
+    await driver.execute(_USE, job_id, fence, tokens, embedding_requests, cache_hits, pages, chunks)
+
+
 async def complete(
     driver: Driver, job_id: UUID, fence: int, *, message: str | None = None, details: dict[str, Any] | None = None
 ) -> asyncpg.Record | None:
@@ -325,10 +348,11 @@ def message_of(row: asyncpg.Record) -> JobMessage:
     state = JobState(row["state"])
     return JobMessage(
         id=f"{row['id']}:{row['seq']}",
-        type=events.type_of(state),
+        type=events.type_of(state, is_parent=row["children"] is not None),
         tenant_id=row["tenant_id"],
         job_id=row["id"],
         kind=row["kind"],
+        parent_id=row["parent_id"],
         document_id=row["document_id"],
         document_name=row["document_name"],
         state=state,
@@ -351,6 +375,7 @@ def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
         tenant_id=row["tenant_id"],
         job_id=step.job_id,
         kind=row["kind"],
+        parent_id=row["parent_id"],
         document_id=row["document_id"],
         document_name=row["document_name"],
         state=JobState.RUNNING,

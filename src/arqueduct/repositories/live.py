@@ -19,12 +19,21 @@ MOST_FINISHED = 200
 JUST_FINISHED = timedelta(minutes=10)
 """An end is shown again this long to who connects or was cut off; longer than any commit takes."""
 
+MOST_CHILDREN = 200
+"""Of those that run, and of those that just finished: the rest of a project is told by its own job."""
+
 _SHOWN = f"""
-    (SELECT id FROM jobs WHERE user_id = u.id AND state IN ('queued', 'running', 'paused') AND {NOT_OURS}
-        ORDER BY id DESC LIMIT {MOST_UNFINISHED})
+    (SELECT id FROM jobs WHERE user_id = u.id AND state IN ('queued', 'running', 'paused') AND parent_id IS NULL
+        AND {NOT_OURS} ORDER BY id DESC LIMIT {MOST_UNFINISHED})
     UNION
-    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval AND {NOT_OURS}
-        ORDER BY finished_at DESC LIMIT {MOST_FINISHED})
+    (SELECT id FROM jobs WHERE user_id = u.id AND state = 'running' AND parent_id IS NOT NULL
+        ORDER BY id DESC LIMIT {MOST_CHILDREN})
+    UNION
+    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval AND parent_id IS NULL
+        AND {NOT_OURS} ORDER BY finished_at DESC LIMIT {MOST_FINISHED})
+    UNION
+    (SELECT id FROM jobs WHERE user_id = u.id AND finished_at > now() - $2::interval AND parent_id IS NOT NULL
+        ORDER BY finished_at DESC LIMIT {MOST_CHILDREN})
 """
 
 _OF_USER = f"""

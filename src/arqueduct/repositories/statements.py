@@ -5,8 +5,8 @@ from arqueduct.lifecycle import Outcome
 __all__ = ["COLUMNS", "moving", "noting"]
 
 COLUMNS = """
-    id, tenant_id, user_id, kind, document_id, document_name, state, stage, progress, message, details, eta_seconds,
-    error, fence, seq, updated_at, dispatch, run_after
+    id, tenant_id, user_id, kind, parent_id, children, document_id, document_name, state, stage, progress, message,
+    details, eta_seconds, error, fence, seq, updated_at, dispatch, run_after
 """
 """What `messages.message_of` reads of a row."""
 

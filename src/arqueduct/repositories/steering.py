@@ -1,6 +1,7 @@
 """What users ask of jobs: cancel, pause, resume, retry, one job or thousands.
 
-A job that waits is changed at once. One that runs is asked: its worker hears it over pub/sub, or by heartbeat. What a
+What is asked of a parent is asked of its children (`parents`); here parents are left alone. A job that waits is
+changed at once. One that runs is asked: its worker hears it over pub/sub, or by heartbeat. What a
 state does not allow is left as it is; `lifecycle.check` says so beforehand where one job is meant.
 """
 
@@ -38,6 +39,7 @@ class JobFilter:
     states: Sequence[str] | None = None
     kinds: Sequence[str] | None = None
     document_ids: Sequence[UUID] | None = None
+    parent_id: UUID | None = None
     user_id: UUID | None = None
     error_code: str | None = None
     created_after: datetime | None = None
@@ -52,10 +54,12 @@ _ENDED = """
         cancel_requested = false, pause_requested = false
     WHERE {where}
 """
-_CANCEL = moving("job_cancelled", _ENDED.format(fence=0, where="id = ANY($1) AND state IN ('queued', 'paused')"))
+_CANCEL = moving(
+    "job_cancelled", _ENDED.format(fence=0, where="id = ANY($1) AND state IN ('queued', 'paused') AND children IS NULL")
+)
 _ASK_TO_CANCEL = (
     "UPDATE jobs SET cancel_requested = true WHERE id = ANY($1) AND state = 'running' AND NOT cancel_requested "
-    "RETURNING id"
+    "AND children IS NULL RETURNING id"
 )
 # Locked before they are changed: a claim that commits while we wait for its row has begun an attempt that only a
 # statement begun later sees, and ends.
@@ -75,12 +79,12 @@ _PAUSE = moving(
     """
     UPDATE jobs SET state = 'paused', stage = 'paused', seq = seq + 1, dispatch = dispatch + 1, dispatched_at = NULL,
         turn = NULL, updated_at = now()
-    WHERE id = ANY($1) AND state = 'queued'
+    WHERE id = ANY($1) AND state = 'queued' AND children IS NULL
     """,
 )
 _ASK_TO_PAUSE = (
     "UPDATE jobs SET pause_requested = true WHERE id = ANY($1) AND state = 'running' AND NOT cancel_requested "
-    "AND NOT pause_requested RETURNING id"
+    "AND NOT pause_requested AND children IS NULL RETURNING id"
 )
 
 _AGAIN = """
@@ -89,13 +93,13 @@ _AGAIN = """
         pause_requested = false {more}
     WHERE {where}
 """
-_RESUME = moving("job_queued", _AGAIN.format(more="", where="id = ANY($1) AND state = 'paused'"))
+_RESUME = moving("job_queued", _AGAIN.format(more="", where="id = ANY($1) AND state = 'paused' AND children IS NULL"))
 _RETRY = moving(
     "job_queued",
     _AGAIN.format(
         more=", failures = 0, crashes = 0, error = NULL, progress = 0, details = '{}', finished_at = NULL",
         where="""
-        id = ANY($1) AND state IN ('failed', 'cancelled', 'partially_completed') AND (document_id IS NULL
+        id = ANY($1) AND state IN ('failed', 'cancelled') AND children IS NULL AND (document_id IS NULL
             OR EXISTS (SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL))
         """,
     ),
@@ -109,7 +113,7 @@ _CHANGEABLE = {
     Action.CANCEL: "(state IN ('queued', 'paused') OR (state = 'running' AND NOT cancel_requested))",
     Action.PAUSE: "(state = 'queued' OR (state = 'running' AND NOT cancel_requested AND NOT pause_requested))",
     Action.RESUME: "state = 'paused'",
-    Action.RETRY: "(state IN ('failed', 'cancelled', 'partially_completed') AND (document_id IS NULL OR EXISTS "
+    Action.RETRY: "(state IN ('failed', 'cancelled') AND (document_id IS NULL OR EXISTS "
     "(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL)))",
 }
 
@@ -120,7 +124,7 @@ _FILTER = f"""
     AND ($4::uuid[] IS NULL OR document_id = ANY($4))
     AND ($5::uuid IS NULL OR user_id = $5) AND ($6::text IS NULL OR error ->> 'code' = $6)
     AND ($7::timestamptz IS NULL OR created_at > $7) AND ($8::timestamptz IS NULL OR created_at < $8)
-    AND kind <> ALL($9::text[])
+    AND kind <> ALL($9::text[]) AND ($10::uuid IS NULL OR parent_id = $10) AND children IS NULL
 """
 
 
@@ -146,7 +150,7 @@ async def matching(
     """Jobs of the filter that the action would change. `locked`: without those that somebody else holds just now."""
     lock = "FOR NO KEY UPDATE SKIP LOCKED" if locked else ""
     rows = await driver.fetch(
-        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $10 {lock}",
+        f"SELECT id FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER} ORDER BY id LIMIT $11 {lock}",
         *_values(wanted),
         limit,
     )
@@ -172,4 +176,5 @@ def _values(wanted: JobFilter) -> tuple[Any, ...]:
         wanted.created_after,
         wanted.created_before,
         wanted.without,
+        wanted.parent_id,
     )

@@ -81,12 +81,16 @@ async def _embed(context: StageContext, texts: Sequence[str]) -> int:
     wanted = {text_hash(text): text for text in texts}
     missing = await _missing(context, wanted)
     metrics.embedded_texts.labels("kept").inc(len(wanted) - len(missing))
+    context.usage.cache_hits += len(wanted) - len(missing)
     if missing:
         began = time.monotonic()
         vectors = await context.embedder.embed([wanted[key] for key in missing])
         metrics.embedding_seconds.observe(time.monotonic() - began)
         metrics.embedded_texts.labels("bought").inc(len(missing))
-        metrics.embedded_tokens.inc(sum(len(wanted[key]) for key in missing) / CHARACTERS_A_TOKEN)
+        tokens = sum(len(wanted[key]) for key in missing) // CHARACTERS_A_TOKEN
+        metrics.embedded_tokens.inc(tokens)
+        context.usage.tokens += tokens
+        context.usage.embedding_requests += 1
         await _keep(context, missing, vectors)
     return len(texts)
 
