@@ -234,16 +234,18 @@ async def test_tabs_that_are_cut_a_hundred_times_end_with_what_rest_shows(
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(hand.work()) for hand in hands]
             following = []
-            for cuts in range(0, CUTS + 1, 10):
-                await until(partial(_has_cut, proxy, cuts))
-                if cuts in NEW_TABS:
-                    tabs.append(Tab(proxy.port, me.api_key, told, random.Random(f"{seed} tab {cuts}")))
-                    following.append(group.create_task(tabs[-1].follow()))
-                if cuts in LOST_REDIS:
-                    await redis.client_kill_filter(_type="pubsub")
-            luck.is_over = True
-            for hand in hands:
-                hand.is_over = True
+            try:
+                for cuts in range(0, CUTS + 1, 10):
+                    await until(partial(_has_cut, proxy, cuts), within=60)
+                    if cuts in NEW_TABS:
+                        tabs.append(Tab(proxy.port, me.api_key, told, random.Random(f"{seed} tab {cuts}")))
+                        following.append(group.create_task(tabs[-1].follow()))
+                    if cuts in LOST_REDIS:
+                        await redis.client_kill_filter(_type="pubsub")
+            finally:  # whatever went wrong: a hand that works on would keep the group from ending
+                luck.is_over = True
+                for hand in hands:
+                    hand.is_over = True
             await asyncio.gather(*working)
             await _agree(tabs, await _shown_by_rest(api))
             for task in following:

@@ -19,12 +19,14 @@ __all__ = [
     "Chunk",
     "Document",
     "Job",
+    "JobError",
     "JobEvent",
     "Page",
     "PriorityName",
     "SearchAnswer",
     "SearchHit",
     "SearchRequest",
+    "error_of",
 ]
 
 Item = TypeVar("Item")
@@ -77,6 +79,9 @@ class Job(Answer):
     document_id: UUID | None
     document_name: str | None
     parent_id: UUID | None
+    """Of a child: the job of the project or the batch that it belongs to."""
+    children: int | None
+    """Of the job of a project or a batch: how many it was made with. Null for a job that workers run."""
     seq: int
     """Grows with every change; live messages carry the same number."""
     created_at: datetime
@@ -102,10 +107,11 @@ class Job(Answer):
                 "details": row.details,
                 "attempt": row.fence,
                 "eta_seconds": row.eta_seconds,
-                "error": _error(row.error),
+                "error": error_of(row.error),
                 "document_id": row.document_id,
                 "document_name": row.document_name,
                 "parent_id": row.parent_id,
+                "children": row.children,
                 "seq": row.seq,
                 "created_at": row.created_at,
                 "started_at": row.started_at,
@@ -142,7 +148,7 @@ class JobEvent(Answer):
                 "progress": round(row.progress, 4),
                 "message": row.message,
                 "details": row.details,
-                "error": _error(row.error),
+                "error": error_of(row.error),
                 "attempt": row.attempt,
                 "timestamp": row.created_at,
             }
@@ -187,7 +193,7 @@ class Document(Answer):
                 "characters": row.characters,
                 "chunks": row.chunks,
                 "metadata": row.facts,
-                "error": _error(job.error),
+                "error": error_of(job.error),
                 "job_id": row.job_id,
                 "created_at": row.created_at,
                 "updated_at": row.updated_at,
@@ -286,13 +292,16 @@ class SearchAnswer(Answer):
     items: list[SearchHit]
 
 
-def _error(stored: dict[str, Any] | None) -> JobError | None:
+def error_of(stored: dict[str, Any] | None) -> JobError | None:
+    """As a job's row has it."""
     return JobError.model_validate(stored) if stored else None
 
 
 def _waiting_for(row: models.Job, workforce: Workforce) -> str | None:
     if row.state != JobState.QUEUED:
         return None
+    if row.children is not None:
+        return "its first child"
     if row.run_after is not None and row.run_after > workforce.now:
         return f"until {row.run_after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return workforce.holds(row) or "its turn"

@@ -79,7 +79,11 @@ _NOTE_PARENT = noting("job_queued", "SELECT * FROM jobs WHERE id = $1")
 _PAGE_COLUMNS = """
     j.id, j.kind, j.document_id, j.document_name, j.state, j.stage, j.progress, j.message, j.details, j.eta_seconds,
     j.error, j.fence, j.seq, j.size, j.pages, j.chunks, j.tokens, j.embedding_requests, j.cache_hits, j.created_at,
-    j.started_at, j.finished_at
+    j.started_at, j.finished_at, f.path
+"""
+_FROM = """
+    FROM jobs j LEFT JOIN file_set_files f ON f.file_set_id = $2 AND f.document_id = j.document_id
+    WHERE j.parent_id = $1
 """
 
 
@@ -128,24 +132,32 @@ async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
 
 
 async def page(
-    driver: Driver, parent_id: UUID, *, limit: int, after: UUID | None = None, states: Sequence[str] | None = None
+    driver: Driver,
+    parent_id: UUID,
+    *,
+    limit: int,
+    after: UUID | None = None,
+    states: Sequence[str] | None = None,
+    file_set_id: UUID | None = None,
 ) -> list[asyncpg.Record]:
-    """Children in the order in which they were made, from the one behind `after`."""
-    return await driver.fetch(
-        f"SELECT {_PAGE_COLUMNS} FROM jobs j WHERE j.parent_id = $1 AND ($2::uuid IS NULL OR j.id > $2) "
-        "AND ($3::text[] IS NULL OR j.state = ANY ($3)) ORDER BY j.id LIMIT $4",
-        parent_id,
-        after,
-        states,
-        limit,
-    )
+    """Children in the order in which they were made, from the one behind `after`; with their paths in the file set."""
+    values: list[Any] = [parent_id, file_set_id, limit]
+    where = ""
+    for condition, value in (("j.id >", after), ("j.state = ANY", states)):
+        if value is not None:
+            values.append(value)
+            where += f" AND {condition} (${len(values)})"
+    return await driver.fetch(f"SELECT {_PAGE_COLUMNS} {_FROM} {where} ORDER BY j.id LIMIT $3", *values)
 
 
-async def slowest(driver: Driver, parent_id: UUID, *, limit: int) -> list[asyncpg.Record]:
+async def slowest(
+    driver: Driver, parent_id: UUID, *, limit: int, file_set_id: UUID | None = None
+) -> list[asyncpg.Record]:
     """Completed children that took longest, from their first claim to their end."""
     return await driver.fetch(
-        f"SELECT {_PAGE_COLUMNS} FROM jobs j WHERE j.parent_id = $1 AND j.state = 'completed' "
-        "ORDER BY (j.finished_at - j.started_at) DESC LIMIT $2",
+        f"SELECT {_PAGE_COLUMNS} {_FROM} AND j.state = 'completed' "
+        "ORDER BY (j.finished_at - j.started_at) DESC LIMIT $3",
         parent_id,
+        file_set_id,
         limit,
     )

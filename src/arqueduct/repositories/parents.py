@@ -26,6 +26,7 @@ __all__ = [
     "errors",
     "fold",
     "hold",
+    "message_of",
     "now",
     "set_asked",
 ]
@@ -246,7 +247,7 @@ async def _settle(driver: Driver, row: asyncpg.Record, job: asyncpg.Record) -> a
         found.state,
         STAGES.get(found.state, str(found.state)),
         tally.progress,
-        _message(tally.counts),
+        message_of(tally.counts),
         storable.json(_details(tally, job["current"])),
         0 if is_final else None,
         storable.json(found.error) if found.error else None,
@@ -276,7 +277,8 @@ async def _rate(driver: Driver, row: asyncpg.Record, wanted: str | None, forgive
     await driver.execute(_RATE, row["job_id"], *rates, at, row["work"], wanted, forgiven)
 
 
-def _message(counts: Counts) -> str:
+def message_of(counts: Counts) -> str:
+    """In words, as live messages have it."""
     words = f"{counts.finished} of {counts.total} done"
     return f"{words}, {counts.failed} failed" if counts.failed else words
 

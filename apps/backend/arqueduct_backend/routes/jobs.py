@@ -20,7 +20,7 @@ from arqueduct.models import Job
 from arqueduct.permissions import Permission, check_kinds, withheld
 from arqueduct.repositories import documents, lists, steering
 from arqueduct.repositories.attempts import attempts_of
-from arqueduct_backend import cursors, schemas
+from arqueduct_backend import cursors, parenting, schemas
 from arqueduct_backend.access import Acting, Acts, needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.overseeing import JobAttempt, JobAttempts
@@ -161,6 +161,14 @@ async def retry_job(job_id: UUID, response: Response, services: Services, acting
 async def _act(action: Action, job_id: UUID, response: Response, services: State, acting: Acting) -> schemas.Job:
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
+        is_parent = (await _find(transaction, caller, job_id)).children is not None
+    if is_parent:
+        await parenting.act(services, acting, action, job_id)
+        async with services.database.transaction(caller.tenant_id) as transaction:
+            answer = await _answer(transaction, services, await _find(transaction, caller, job_id))
+        _point_to(answer, response)
+        return answer
+    async with services.database.transaction(caller.tenant_id) as transaction:
         job = await _find(transaction, caller, job_id, locked=True)
         check_kinds(caller.permissions, [job.kind], steers=True)
         check(action, JobState(job.state))
@@ -170,14 +178,19 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         await transaction.session.refresh(job)  # the session does not know of statements of the driver
         answer = await _answer(transaction, services, job)
-        if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
-            response.status_code = 202
-            response.headers["Location"] = f"/api/v1/jobs/{job_id}"
-            response.headers["Retry-After"] = "1"
+        _point_to(answer, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch(changed.rows)
     await services.dispatcher.tell(action, changed.asked)
     return answer
+
+
+def _point_to(answer: schemas.Job, response: Response) -> None:
+    """Tells who asked where to look on, if it is not done yet."""
+    if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
+        response.status_code = 202
+        response.headers["Location"] = f"/api/v1/jobs/{answer.id}"
+        response.headers["Retry-After"] = "1"
 
 
 async def _find(transaction: Transaction, caller: Identity, job_id: UUID, *, locked: bool = False) -> Job:

@@ -1,0 +1,108 @@
+"""How a project or a batch stands: read in one transaction, from its counters and a few of its children."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from arqueduct import families
+from arqueduct.database import Transaction
+from arqueduct.errors import NotFound
+from arqueduct.families import Asked, OnError, Policy
+from arqueduct.lifecycle import FINAL, JobState
+from arqueduct.models import Job
+from arqueduct.repositories import children, parents
+from arqueduct.repositories.parents import Tally
+from arqueduct_backend import cursors
+from arqueduct_backend.family_schemas import ChildCounts, ChildJob, Cost, ErrorPolicy, FamilyStatus, Throughput
+from arqueduct_backend.pages import page_of
+from arqueduct_backend.schemas import Page, error_of
+
+__all__ = ["Pages", "files_of", "status_of"]
+
+SLOWEST, FAILED = 5, 20
+LEAST_SECONDS = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """Which of the children are shown."""
+
+    limit: int
+    cursor: str | None = None
+    state: JobState | None = None
+
+
+async def status_of(
+    transaction: Transaction, job: Job, own_id: UUID, shown: Pages, *, file_set_id: UUID | None = None
+) -> FamilyStatus:
+    """`own_id`: of the project or the batch whose job it is. Raises `NotFound` for a job that has no children."""
+    driver = transaction.driver
+    row = await parents.now(driver, job.id)
+    if row is None:
+        raise NotFound
+    tally = Tally.of(row)
+    failed = await children.page(driver, job.id, limit=FAILED, states=[JobState.FAILED], file_set_id=file_set_id)
+    slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
+    moment: datetime = await driver.fetchval("SELECT clock_timestamp()")
+    state = _state(row, tally, JobState(job.state))
+    return FamilyStatus(
+        id=own_id,
+        job_id=job.id,
+        state=state,
+        progress=round(tally.progress, 4),
+        message=parents.message_of(tally.counts),
+        policy=ErrorPolicy(on_error=OnError(row["on_error"]), threshold=round(row["threshold"], 6)),
+        counts=ChildCounts.of(tally.counts),
+        bytes_done=tally.size_done,
+        bytes_total=tally.size,
+        pages_done=tally.pages,
+        chunks_done=tally.chunks,
+        throughput=_throughput(tally, job, moment),
+        eta=None,
+        errors=await parents.errors(driver, job.id),
+        cost=Cost(tokens=tally.tokens, embedding_requests=tally.embedding_requests, cache_hits=tally.cache_hits),
+        slowest=[ChildJob.of(child) for child in slowest],
+        failed=[ChildJob.of(child) for child in failed],
+        files=await files_of(transaction, job.id, shown, file_set_id=file_set_id),
+        error=error_of(job.error) if state in FINAL else None,
+        created_at=job.created_at or moment,
+        started_at=job.started_at,
+        finished_at=job.finished_at if state in FINAL else None,
+    )
+
+
+async def files_of(
+    transaction: Transaction, job_id: UUID, shown: Pages, *, file_set_id: UUID | None = None
+) -> Page[ChildJob]:
+    """A page of the children. Raises `InvalidCursor`."""
+    found = await children.page(
+        transaction.driver,
+        job_id,
+        limit=shown.limit + 1,
+        after=cursors.id_of("files", shown.cursor),
+        states=[shown.state] if shown.state else None,
+        file_set_id=file_set_id,
+    )
+    return page_of(found, shown.limit, ChildJob.of, lambda last: cursors.of("files", last["id"]))
+
+
+def _state(row: asyncpg.Record, tally: Tally, told: JobState) -> JobState:
+    """By the counters, which are true at this moment, where the job's row is a second behind."""
+    if told in FINAL and not tally.counts.unfinished:
+        return told
+    return families.standing(
+        tally.counts,
+        Policy(on_error=OnError(row["on_error"]), threshold=row["threshold"]),
+        is_cancelled=row["asked"] == Asked.CANCEL,
+        is_stopping=row["asked"] == Asked.STOP,
+        forgiven=row["forgiven"],
+    ).state
+
+
+def _throughput(tally: Tally, job: Job, moment: datetime) -> Throughput | None:
+    if job.started_at is None:
+        return None
+    seconds = ((job.finished_at or moment) - job.started_at).total_seconds()
+    return Throughput.of(tally, max(seconds, LEAST_SECONDS))
