@@ -136,6 +136,15 @@ class Settings(BaseSettings):
         frozenset(), description="Origins, comma-separated, whose pages may call the API and open sockets."
     )
     max_upload_bytes: int = Field(512 * 2**20, ge=1, description="Largest file accepted.")
+    max_files_per_request: int = Field(
+        2000, ge=1, description="Files one request may bring into a file set; each takes a millisecond and a kilobyte."
+    )
+    max_request_bytes: int = Field(
+        2 * 2**30, ge=1, description="All files of one request together: they lie in the temporary folder meanwhile."
+    )
+    max_files_per_set: int = Field(
+        50_000, ge=1, description="Files of one file set; statistics of 10,000 take some 20 ms."
+    )
     max_sockets_per_user: int = Field(50, ge=1, description="Live connections one user may hold on one API process.")
     max_sockets_per_tenant: int = Field(
         1000, ge=1, description="Live connections the users of one tenant may hold on one API process."

@@ -33,11 +33,19 @@ MAY: Mapping[str, frozenset[str]] = {
         (
             *("change_password", "end_session", "get_me", "get_tenant", "list_sessions", "logout", "logout_everywhere"),
             *("get_document", "get_document_content", "get_document_text", "list_chunks", "list_documents"),
+            *("get_file_set", "get_file_set_statistics", "list_file_set_files", "list_file_sets"),
             "search_passages",
         ),
         ALL,
     ),
     **dict.fromkeys(("create_document", "delete_document", "update_document"), WORKING),
+    **dict.fromkeys(
+        (
+            *("add_documents_to_file_set", "change_file_set", "change_file_set_file", "create_file_set"),
+            *("delete_file_set", "remove_file_set_file", "upload_to_file_set"),
+        ),
+        WORKING,
+    ),
     **dict.fromkeys(
         ("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"), MEMBERS
     ),

@@ -44,6 +44,7 @@ ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "429"]
 is made up."""
 ALSO = {
     "POST /api/v1/documents": ["415"],  # bytes are bytes, but not each is a document
+    "POST /api/v1/file-sets": ["422"],  # a text is a text, but not each is a JSON object
     **{f"POST /api/v1/jobs/{action}": ["422"] for action in Action},  # some field, or `all`, but not both
     "POST /api/v1/keys": ["422"],  # not every moment lies in the future
     "PATCH /api/v1/keys/{key_id}": ["422"],  # so here

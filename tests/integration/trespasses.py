@@ -33,6 +33,7 @@ class Trespass:
 OF_PATHS = {
     "delivery_id": "webhook_deliveries",
     "document_id": "documents",
+    "file_set_id": "file_sets",
     "invitation_id": "invitations",
     "job_id": "jobs",
     "key_id": "api_keys",
@@ -54,6 +55,7 @@ NOTHING_TO_NAME = {
     "get_version",
     "get_me",
     "list_documents",
+    "list_file_sets",
     "list_invitations",
     "list_keys",
     "list_members",
@@ -82,15 +84,19 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
         for name in (
             "cancel_job",
             "delete_document",
+            "delete_file_set",
             "delete_webhook",
             "end_session",
             "get_document",
             "get_document_content",
             "get_document_text",
+            "get_file_set",
+            "get_file_set_statistics",
             "get_job",
             "get_webhook",
             "get_webhook_delivery",
             "list_chunks",
+            "list_file_set_files",
             "list_job_attempts",
             "list_job_events",
             "list_webhook_deliveries",
@@ -98,6 +104,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "pause_job",
             "ping_webhook",
             "redeliver_webhook",
+            "remove_file_set_file",
             "remove_member",
             "resume_job",
             "retry_job",
@@ -111,6 +118,9 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "accept_invitation": (
         Trespass(body={"token": _SECRET, "name": "Ms Thief", "password": "a long sentence for a thief"}),
     ),
+    "add_documents_to_file_set": (Trespass(body={"document_ids": [Their("documents")]}),),
+    "change_file_set": (Trespass(body={"name": "stolen"}),),
+    "change_file_set_file": (Trespass(body={"path": "stolen.md"}),),
     "change_key": (Trespass(body={"name": "stolen"}),),
     "change_member": (Trespass(body={"role": "viewer"}),),
     "change_password": (
@@ -121,6 +131,12 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "change_tenant": (Trespass(body={"name": "mine"}, answers=DONE),),
     "create_document": (
         Trespass(files={"file": ("mine.md", b"# The kestrel\n\nA kestrel hovers over the wall.\n")}, answers=DONE),
+    ),
+    "create_file_set": (
+        Trespass(
+            files={"name": (None, b"mine"), "files": ("mine.md", b"# The kestrel\n\nA kestrel hovers over it.\n")},
+            answers=DONE,
+        ),
     ),
     "create_invitation": (
         Trespass(body={"email": "guest@example.org", "role": "viewer"}, answers=DONE),
@@ -163,6 +179,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
         Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
     ),
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
+    "upload_to_file_set": (Trespass(files={"files": ("mine.md", b"# The kestrel\n\nIt hovers.\n")}),),
     "update_document": (Trespass(body={"name": "stolen.md"}),),
 }
 

@@ -9,6 +9,7 @@ __all__ = ["TAGS", "add_examples"]
 
 TAGS = {
     "documents": "Files that were uploaded, their text and passages.",
+    "file sets": "Documents that belong together: many files in one request, and how far they are.",
     "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
     "search": "Passages that answer a question.",
     "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",

@@ -1,4 +1,4 @@
-"""What a client calls its file: shown to people, searched for an extension, and never used as a path."""
+"""What a client calls its file: shown to people, searched for an extension, and never used as a path on a disk."""
 
 import re
 import unicodedata
@@ -6,9 +6,17 @@ from urllib.parse import quote, unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
-__all__ = ["attachment", "disposition", "shown"]
+from arqueduct.errors import PathTooLong
+
+__all__ = ["attachment", "disposition", "relative", "shown"]
 
 LONGEST = 255
+LONGEST_PATH = 1024
+"""Bytes of UTF-8; an index of Postgres takes 2,700."""
+MOST_STEPS = 64
+STEP = re.compile(r"[/\\]")
+DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
+NOWHERE = frozenset({"", ".", ".."})
 EXTENDED = re.compile(rb"""filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s"]+)""", re.IGNORECASE)
 """RFC 5987: `filename*=UTF-8''na%C3%AFve.pdf`. Not meant for forms, but some clients send it."""
 DIRECTIONS = frozenset("\u061c\u200e\u200f" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))))
@@ -28,10 +36,33 @@ def disposition(header: bytes) -> tuple[str, str | None]:
 
 def shown(name: str) -> str:
     """The last step of the path that some clients send, without what cannot be shown, at most 255 characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    clean = " ".join("".join(" " if _is_hidden(character) else character for character in last).split())
-    if clean in ("", ".", ".."):
-        return "unnamed"
+    clean = _clean(STEP.split(name)[-1])
+    return "unnamed" if clean in NOWHERE else _cut(clean)
+
+
+def relative(name: str) -> str:
+    """Where a file lies in a folder that was sent: steps joined by `/`, none of which leads up or out.
+
+    Backslashes part steps too; drives, empty steps, `.` and `..` are dropped. Characters are composed (NFC), so that
+    the same name from macOS and from Linux is one. Raises `PathTooLong`.
+    """
+    if len(name) > 4 * LONGEST_PATH:
+        raise PathTooLong
+    cleaned = [_clean(unicodedata.normalize("NFC", step)) for step in STEP.split(DRIVE.sub("", name, count=1))]
+    steps = [_cut(step) for step in cleaned if step not in NOWHERE]
+    if not steps or cleaned[-1] in NOWHERE:
+        steps.append("unnamed")
+    path = "/".join(steps)
+    if len(steps) > MOST_STEPS or len(path.encode()) > LONGEST_PATH:
+        raise PathTooLong
+    return path
+
+
+def _clean(step: str) -> str:
+    return " ".join("".join(" " if _is_hidden(character) else character for character in step).split())
+
+
+def _cut(clean: str) -> str:
     if len(clean) <= LONGEST:
         return clean
     stem, dot, extension = clean.rpartition(".")

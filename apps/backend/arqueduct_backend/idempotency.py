@@ -12,6 +12,7 @@ dependencies already. The order of things:
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ __all__ = [
     "Replay",
     "always",
     "claim_file",
+    "claim_form",
     "keep",
     "mark",
     "once",
@@ -99,8 +101,8 @@ class Always:
 def once(*, has_file: bool = False, keeps_answer: bool = True) -> Any:
     """For `dependencies=[…]` of a POST that wants something else than the usual.
 
-    `has_file`: the handler reads the body and calls `claim_file`. `keeps_answer=False`: the answer holds a secret, so
-    whoever sends the request again only hears that it was carried out.
+    `has_file`: the handler reads the body and calls `claim_file` or `claim_form`. `keeps_answer=False`: the
+    answer holds a secret, so whoever sends the request again only hears that it was carried out.
     """
     return Depends(Once(has_file=has_file, keeps_answer=keeps_answer))
 
@@ -112,9 +114,19 @@ def always() -> Any:
 
 async def claim_file(request: Request, *, name: str, sha256: str) -> None:
     """For uploads, once the file is here. The multipart body itself differs each time, by its boundary."""
+    await _claim_body(request, f"{sha256} {name}")
+
+
+async def claim_form(request: Request, *, fields: Mapping[str, str], files: Sequence[tuple[str, str]]) -> None:
+    """The same for a form with many files: their hashes and names, in order, and the other fields."""
+    await _claim_body(request, json.dumps([sorted(fields.items()), files]))
+
+
+async def _claim_body(request: Request, said: str) -> None:
     key = request.headers.get("idempotency-key")
     if key is not None:
-        await _claim(request, request.scope[CALLER], key, hashlib.sha256(f"{sha256} {name}".encode()).digest())
+        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()
+        await _claim(request, request.scope[CALLER], key, digest)
 
 
 async def mark(scope: Scope, transaction: Transaction) -> None:

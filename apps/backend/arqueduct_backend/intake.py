@@ -5,22 +5,20 @@ from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
 from arqueduct import metrics, models
-from arqueduct.database import Transaction
-from arqueduct.errors import ArqueductError
 from arqueduct.formats import Format
 from arqueduct.identity import Identity
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
-from arqueduct.repositories import documents, jobs
+from arqueduct.repositories import jobs
 from arqueduct.repositories.documents import Listed
-from arqueduct.storage.layout import blob_key, blob_prefix
 from arqueduct_backend.access import Acting
+from arqueduct_backend.keeping import keeping
 from arqueduct_backend.schemas import Accepted, Document, Job
 from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["KIND", "take_in"]
+__all__ = ["KIND", "document_of", "take_in"]
 
 log = structlog.get_logger()
 
@@ -35,31 +33,27 @@ async def take_in(
     Raises `DependencyUnavailable`, and `IdempotencyInFlight` if the same upload came again; then nothing of it stays.
     """
     caller = acting.identity
-    blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
-    try:
-        await services.storage.put_file(blob_key(caller.tenant_id, blob.id), upload.path)
-        async with services.database.transaction(caller.tenant_id) as transaction:
-            kept = await documents.add_blob(transaction, blob)
-            job, document = _rows(services, caller, upload, format, kept)
-            job.priority = priority
-            transaction.session.add_all([job, document])
-            await transaction.session.flush()
-            await acting.note(transaction, after={"document_id": str(document.id), "job_id": str(job.id)})
-            created = await jobs.note_created(transaction.driver, [job.id])
-            await transaction.session.refresh(document)
-            await transaction.session.refresh(job)
-            accepted = Accepted(
-                document=Document.of(Listed(document=document, job=job)),
-                job=Job.of(job, await workforce_of(transaction, services)),
-            )
-            response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-            response.headers["Retry-After"] = "1"
-            await acting.keep(transaction, accepted, response)
-    except BaseException:
-        await _discard(services, blob)
-        raise
-    if kept.id != blob.id:
-        await _discard(services, blob)
+    async with (
+        keeping(services, caller.tenant_id, [upload]) as bytes_of,
+        services.database.transaction(caller.tenant_id) as transaction,
+    ):
+        blobs = await bytes_of.keep(transaction, [upload])
+        document = document_of(services, caller, upload, format, blobs[upload.sha256])
+        job = _job_of(services, document, priority)
+        document.job_id = job.id
+        transaction.session.add_all([job, document])
+        await transaction.session.flush()
+        await acting.note(transaction, after={"document_id": str(document.id), "job_id": str(job.id)})
+        created = await jobs.note_created(transaction.driver, [job.id])
+        await transaction.session.refresh(document)
+        await transaction.session.refresh(job)
+        accepted = Accepted(
+            document=Document.of(Listed(document=document, job=job)),
+            job=Job.of(job, await workforce_of(transaction, services)),
+        )
+        response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+        response.headers["Retry-After"] = "1"
+        await acting.keep(transaction, accepted, response)
     await services.dispatcher.dispatch(created)
     bind_contextvars(document=str(document.id), job=str(job.id))
     metrics.uploads.inc(upload.size)
@@ -67,44 +61,31 @@ async def take_in(
     return accepted
 
 
-def _rows(
+def document_of(
     services: State, caller: Identity, upload: Upload, format: Format, blob: models.Blob
-) -> tuple[models.Job, models.Document]:
-    document_id = new_id()
-    job = models.Job(
+) -> models.Document:
+    """Its row, without a job."""
+    return models.Document(
         id=new_id(),
         tenant_id=caller.tenant_id,
         user_id=caller.user_id,
-        kind=KIND,
-        document_id=document_id,
-        document_name=upload.name,
-        max_failures=services.settings.max_failures,
-    )
-    document = models.Document(
-        id=document_id,
-        tenant_id=caller.tenant_id,
-        user_id=caller.user_id,
         blob_id=blob.id,
-        job_id=job.id,
         name=upload.name,
         content_type=format,
         size=upload.size,
         sha256=upload.sha256,
         language=services.settings.search_language,
     )
-    return job, document
 
 
-async def _discard(services: State, blob: models.Blob) -> None:
-    """Removes bytes that no row names. Where Postgres cannot say so, they stay: a commit may have come through."""
-    try:
-        async with services.database.transaction(blob.tenant_id) as transaction:
-            if await _is_kept(transaction, blob):
-                return
-        await services.storage.delete_prefix(blob_prefix(blob.tenant_id, blob.id))
-    except ArqueductError as error:
-        log.warning("blob may be left behind", blob=str(blob.id), error=str(error))
-
-
-async def _is_kept(transaction: Transaction, blob: models.Blob) -> bool:
-    return bool(await transaction.driver.fetchval("SELECT EXISTS (SELECT FROM blobs WHERE id = $1)", blob.id))
+def _job_of(services: State, document: models.Document, priority: Priority) -> models.Job:
+    return models.Job(
+        id=new_id(),
+        tenant_id=document.tenant_id,
+        user_id=document.user_id,
+        kind=KIND,
+        document_id=document.id,
+        document_name=document.name,
+        max_failures=services.settings.max_failures,
+        priority=priority,
+    )

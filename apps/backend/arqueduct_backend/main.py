@@ -1,5 +1,6 @@
 """The application: what is opened, what stands round every request, and which routes there are."""
 
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,7 @@ from arqueduct_backend.routes import (
     auth,
     bulk,
     documents,
+    file_sets,
     invitations,
     jobs,
     keys,
@@ -41,7 +43,8 @@ from arqueduct_backend.state import opened
 __all__ = ["create_app", "serve"]
 
 PREFIX = "/api/v1"
-UPLOADS = f"{PREFIX}/documents"
+UPLOADS = re.compile(rf"{PREFIX}/(?:documents|file-sets|file-sets/[^/]+/files)")
+"""Addresses whose POST brings files; a test compares them with the routes that say so."""
 BODY_BYTES = 2**20
 """Of any body but an upload: a search that names a thousand documents has 50 kB."""
 STOP_SECONDS = 10
@@ -57,7 +60,7 @@ Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on 
 
 ROUTERS = {
     PREFIX: (
-        *(documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
+        *(documents.router, file_sets.router, bulk.router, jobs.router, queue.router, search.router, live.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
     ),
@@ -124,6 +127,6 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(HeadLimit),
         Middleware(CrossOrigin, origins=settings.allowed_origins),
         Middleware(Unambiguous),
-        Middleware(BodyLimit, most=BODY_BYTES, idle=settings.body_idle_seconds, except_at=frozenset({UPLOADS})),
+        Middleware(BodyLimit, most=BODY_BYTES, idle=settings.body_idle_seconds, except_at=UPLOADS),
         Middleware(KeptAnswers),
     ]

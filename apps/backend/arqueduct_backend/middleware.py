@@ -147,10 +147,11 @@ class HeadLimit:
 
 class BodyLimit:
     """Ends requests whose body is larger than `most`, slower than `idle` seconds allow, or of a shape that is hard to
-    parse. At the addresses `except_at` nothing is asked about the size: they count for themselves.
+    parse. Where a POST to an address that `except_at` matches brings files, nothing is asked about the size: those
+    handlers count for themselves.
     """
 
-    def __init__(self, app: ASGIApp, most: int, idle: float, except_at: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, most: int, idle: float, except_at: re.Pattern[str]) -> None:
         self._app = app
         self._most = most
         self._idle = idle
@@ -160,7 +161,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = None if scope["path"] in self._except_at else self._most
+        counts_itself = scope["method"] == "POST" and self._except_at.fullmatch(scope["path"])
+        most = None if counts_itself else self._most
         if most is not None:
             scope[BODY_LIMIT] = most
         body = _Body(Headers(scope=scope), receive, most, Patience(self._idle))

@@ -19,7 +19,8 @@ __all__ = ["locked", "revise", "tag_of"]
 def tag_of(listed: Listed) -> str:
     """Of all that is shown of a document; the state of its job is a part of that."""
     document, job = listed.document, listed.job
-    return etag_of(document.id, document.updated_at, job.id, job.state, job.error)
+    of_job = (job.id, job.state, job.error) if job else ()
+    return etag_of(document.id, document.updated_at, *of_job)
 
 
 async def locked(transaction: Transaction, document_id: UUID, if_match: str | None) -> Listed:

@@ -18,6 +18,7 @@ __all__ = [
     "Answer",
     "Chunk",
     "Document",
+    "DocumentStatus",
     "Job",
     "JobError",
     "JobEvent",
@@ -33,6 +34,10 @@ Item = TypeVar("Item")
 
 PriorityName = Literal["interactive", "normal", "bulk"]
 """`lifecycle.Priority` by name."""
+
+UPLOADED = "uploaded"
+DocumentStatus = JobState | Literal["uploaded"]
+"""What a document's newest job is in, or that it has none yet."""
 
 MOST_DOCUMENTS = 1000
 """Documents that one search may name."""
@@ -165,15 +170,16 @@ class Document(Answer):
     size: int
     """Bytes."""
     sha256: str
-    status: JobState
-    """The state of its job."""
+    status: DocumentStatus
+    """The state of its job; `uploaded` before it has one."""
     title: str | None
     pages: int | None
     characters: int | None
     chunks: int | None
     metadata: dict[str, Any]
     error: JobError | None
-    job_id: UUID
+    job_id: UUID | None
+    """Null before a job was made for it."""
     created_at: datetime
     updated_at: datetime
 
@@ -187,13 +193,13 @@ class Document(Answer):
                 "content_type": row.content_type,
                 "size": row.size,
                 "sha256": row.sha256,
-                "status": JobState(job.state),
+                "status": JobState(job.state) if job else UPLOADED,
                 "title": row.title,
                 "pages": row.pages,
                 "characters": row.characters,
                 "chunks": row.chunks,
                 "metadata": row.facts,
-                "error": error_of(job.error),
+                "error": error_of(job.error) if job else None,
                 "job_id": row.job_id,
                 "created_at": row.created_at,
                 "updated_at": row.updated_at,

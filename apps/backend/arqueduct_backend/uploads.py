@@ -3,19 +3,22 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
 
-from arqueduct.errors import DependencyUnavailable, EmptyUpload, UploadTooLarge
+from arqueduct.errors import DependencyUnavailable, EmptyUpload, MissingFile
 from arqueduct.settings import Settings
-from arqueduct_backend.multipart import OVERHEAD, FileField
+from arqueduct_backend.filenames import shown
+from arqueduct_backend.multipart import Begun, Form, Overlong, Piece, Shape
 
-__all__ = ["Upload", "received"]
+__all__ = ["Received", "Upload", "received", "received_all"]
 
 SLICE = 512 * 1024
 """Bytes written at a time: a thread costs some 50 µs, writing this about 200 µs."""
@@ -23,47 +26,65 @@ SLICE = 512 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that came whole."""
+    """A file that came whole, or was too large to."""
 
     path: Path
     """Exists as long as the `with` that made it."""
     name: str
+    """As it was sent."""
     size: int
     """Bytes."""
     sha256: str
+    is_overlong: bool = False
+    """Its size and hash are of what was taken before that showed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """What a multipart body had."""
+
+    files: Sequence[Upload]
+    fields: Mapping[str, str]
 
 
 @asynccontextmanager
 async def received(request: Request, settings: Settings) -> AsyncIterator[Upload]:
     """The part `file` of a multipart body, in a temporary file that is gone afterwards, whatever happens.
 
-    Raises `MissingFile`, `EmptyUpload`, `UploadTooLarge`, `InvalidRequest`; `DependencyUnavailable` when the disk
-    is full.
+    Raises `MissingFile`, `EmptyUpload` and what `received_all` raises.
     """
     most = settings.max_upload_bytes
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most + OVERHEAD:
-        raise UploadTooLarge(f"The file is larger than {most:,} bytes.", limit=most)
-    field = FileField(request.headers.get("content-type", ""), most=most)
-    with _disk():
-        file = await asyncio.to_thread(_File, settings.temporary_dir)
-    try:
-        await _receive(request, field, file)
-        name = field.finish()
+    async with received_all(request, settings, Shape(field="file", file_bytes=most, total_bytes=most)) as body:
+        if not body.files:
+            raise MissingFile
+        (file,) = body.files
         if not file.size:
             raise EmptyUpload
-        yield Upload(path=file.path, name=name, size=file.size, sha256=file.sha256)
+        yield Upload(path=file.path, name=shown(file.name), size=file.size, sha256=file.sha256)
+
+
+@asynccontextmanager
+async def received_all(request: Request, settings: Settings, shape: Shape) -> AsyncIterator[Received]:
+    """All files of a multipart body, each in a temporary file that is gone afterwards, whatever happens.
+
+    Raises `MissingFile` for another kind of body, `UploadTooLarge`, `TooManyFiles`, `InvalidRequest`;
+    `DependencyUnavailable` when the disk is full.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > shape.body_bytes:
+        raise shape.too_large()
+    form = Form(request.headers.get("content-type", ""), shape)
+    folder = _Folder(settings.temporary_dir)
+    try:
+        with _disk():
+            async for body in request.stream():
+                if form.feed(body) >= SLICE:
+                    await asyncio.to_thread(folder.write, form.take())
+            await asyncio.to_thread(folder.write, form.take(), is_last=True)
+        fields = form.finish()
+        yield Received(files=[file.upload for file in folder.files], fields=fields)
     finally:
-        file.remove()
-
-
-async def _receive(request: Request, field: FileField, file: "_File") -> None:
-    with _disk():
-        async for body in request.stream():
-            if field.feed(body) >= SLICE:
-                await asyncio.to_thread(file.append, field.take())
-        await asyncio.to_thread(file.append, field.take())
-        await asyncio.to_thread(file.close)
+        await asyncio.shield(asyncio.to_thread(folder.remove))
 
 
 @contextmanager
@@ -74,15 +95,60 @@ def _disk() -> Iterator[None]:
         raise DependencyUnavailable(f"The upload cannot be written to the disk: {error.strerror}.") from error
 
 
-class _File:
-    """A temporary file that knows its hash; every method but `remove` blocks."""
+class _Folder:
+    """The files of one request; one of them is open at a time. Every method blocks."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, path = tempfile.mkstemp(prefix="upload-", dir=folder.absolute())
-        self.path = Path(path)
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._path: Path | None = None
+        self._is_gone = False
+        self._lock = threading.Lock()
+        """A cancelled request leaves its `write` running."""
+        self.files: list[_File] = []
+
+    def write(self, pieces: Sequence[Piece], *, is_last: bool = False) -> None:
+        for piece in pieces:
+            with self._lock:
+                if self._is_gone:
+                    return
+                self._take(piece)
+        if is_last and self.files:
+            self.files[-1].close()
+
+    def _take(self, piece: Piece) -> None:
+        if isinstance(piece, Begun):
+            if self.files:
+                self.files[-1].close()
+            self.files.append(_File(self._made() / str(len(self.files)), piece.name))
+        elif isinstance(piece, Overlong):
+            self.files[-1].is_overlong = True
+        else:
+            self.files[-1].append(piece)
+
+    def _made(self) -> Path:
+        if self._path is None:
+            self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path = Path(tempfile.mkdtemp(prefix="upload-", dir=self._parent.absolute()))
+        return self._path
+
+    def remove(self) -> None:
+        with self._lock:
+            self._is_gone = True
+            for file in self.files[-1:]:
+                file.close()
+            if self._path is not None:
+                shutil.rmtree(self._path, ignore_errors=True)
+
+
+class _File:
+    """A temporary file that knows its hash."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
         self.size = 0
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self.is_overlong = False
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
         self._digest = hashlib.sha256()
 
     def append(self, data: bytes) -> None:
@@ -95,11 +161,12 @@ class _File:
     def close(self) -> None:
         self._file.close()
 
-    def remove(self) -> None:
-        """Quick enough for the event loop, and safe while a cancelled `append` still runs."""
-        self.path.unlink(missing_ok=True)
-        self._file.close()
-
     @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
+    def upload(self) -> Upload:
+        return Upload(
+            path=self.path,
+            name=self.name,
+            size=self.size,
+            sha256=self._digest.hexdigest(),
+            is_overlong=self.is_overlong,
+        )

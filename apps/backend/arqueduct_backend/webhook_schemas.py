@@ -35,7 +35,8 @@ class ToldDocument(Answer):
     """A document that came or went."""
 
     document_id: UUID
-    job_id: UUID
+    job_id: UUID | None
+    """Null where no job has processed it: it was uploaded into a file set."""
     content_type: str = Field(examples=["application/pdf"])
     size: int
 
@@ -68,7 +69,7 @@ MESSAGES: dict[EventType, tuple[type[BaseModel], str]] = {
     EventType.JOB_COMPLETED: (JobMessage, "A job is done."),
     EventType.JOB_FAILED: (JobMessage, "A job ended with an error and is not tried again by itself."),
     EventType.JOB_CANCELLED: (JobMessage, "A job was cancelled."),
-    EventType.DOCUMENT_CREATED: (DocumentMessage, "A document was taken in; its job is still to come."),
+    EventType.DOCUMENT_CREATED: (DocumentMessage, "A document was taken in; it is still to be processed."),
     EventType.DOCUMENT_DELETED: (DocumentMessage, "A document was deleted."),
     EventType.PING: (PingMessage, "Somebody tries whether messages arrive."),
 }

@@ -59,7 +59,10 @@ class DocumentNotReady(RequestError):
     """The document has no text yet: its job has not stored it."""
 
     status = 409
-    advice = "Wait until the document's status is `completed`; if it failed, its `error` says why."
+    advice = (
+        "Wait until the document's status is `completed`; if it failed, its `error` says why, and one that is "
+        "`uploaded` has no job yet."
+    )
 
 
 class DocumentCorrupt(PermanentError):

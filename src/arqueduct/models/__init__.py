@@ -6,6 +6,7 @@ says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never ma
 
 from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
+from arqueduct.models.file_sets import FileSet, FileSetFile
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
 from arqueduct.models.parents import ChildDelta, ChildError, Parent
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
@@ -25,6 +26,8 @@ __all__ = [
     "EmbeddingModelRow",
     "ExternalIdentity",
     "FairShare",
+    "FileSet",
+    "FileSetFile",
     "Invitation",
     "Job",
     "JobAttempt",

@@ -41,7 +41,9 @@ class Blob(SQLModel, table=True):
 
 
 class Document(SQLModel, table=True):
-    """A named blob. Its status is the state of the job `job_id`, so the two cannot disagree."""
+    """A named blob. Its status is the state of the job `job_id`, so the two cannot disagree; without one it is
+    `uploaded`.
+    """
 
     __tablename__: ClassVar[str] = "documents"
     __table_args__ = (
@@ -54,7 +56,7 @@ class Document(SQLModel, table=True):
     tenant_id: UUID = Field(sa_column=tenant())
     user_id: UUID = Field(sa_column=Column(ForeignKey("users.id"), nullable=False))
     blob_id: UUID = Field(sa_column=Column(ForeignKey("blobs.id"), nullable=False))
-    job_id: UUID = Field(nullable=False)
+    job_id: UUID | None = Field(default=None)
     name: str = Field(sa_column=Column(Text, nullable=False))
     content_type: str = Field(sa_column=Column(Text, nullable=False))
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -67,6 +69,8 @@ class Document(SQLModel, table=True):
     pages: int | None = Field(default=None, sa_column=Column(Integer))
     characters: int | None = Field(default=None, sa_column=Column(BigInteger))
     chunks: int | None = Field(default=None, sa_column=Column(Integer))
+    tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """Of all its chunks."""
     text_recipe: str | None = Field(default=None, sa_column=Column(Text))
     """Which of the texts kept beside the blob is this document's; null until it is stored."""
     created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))

@@ -1,4 +1,6 @@
-"""Documents and their blobs. A document's status is the state of its newest ingest job."""
+"""Documents and their blobs. A document's status is the state of its newest ingest job, or `uploaded` before it has
+one.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +11,23 @@ from uuid import UUID
 from sqlmodel import func, select
 
 from arqueduct.database import Transaction
-from arqueduct.models import Blob, Deletion, Document, Job
+from arqueduct.models import Blob, Document, Job
 from arqueduct.storage.layout import blob_prefix
 
-__all__ = ["Listed", "add_blob", "drop_vectors", "find", "lock_chunks", "mark_deleted", "page", "purge", "revise"]
+__all__ = [
+    "Listed",
+    "add_blob",
+    "add_blobs",
+    "drop_vectors",
+    "find",
+    "known_blobs",
+    "lock_chunks",
+    "mark_all_deleted",
+    "mark_deleted",
+    "page",
+    "purge",
+    "revise",
+]
 
 LOCK_SECONDS = 10
 """How long a deletion waits for a worker that is just storing; a large document takes some seconds."""
@@ -20,30 +35,46 @@ LOCK_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """A document with the job that its status comes from."""
+    """A document with the job that its status comes from, if it has one yet."""
 
     document: Document
-    job: Job
+    job: Job | None
 
 
 async def add_blob(transaction: Transaction, blob: Blob) -> Blob:
     """Inserts the blob, or returns the one of the same bytes that the tenant has already, locked against deletion."""
-    row = await transaction.driver.fetchrow(
-        "INSERT INTO blobs (id, tenant_id, sha256, size) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id",
-        blob.id,
-        blob.tenant_id,
-        blob.sha256,
-        blob.size,
+    return (await add_blobs(transaction, [blob]))[blob.sha256]
+
+
+async def add_blobs(transaction: Transaction, blobs: Sequence[Blob]) -> dict[str, Blob]:
+    """Inserts those whose bytes the tenant has not yet; returns all by their hash, locked against deletion.
+
+    In order of the hashes, so that uploads of the same bytes wait for each other and never in a circle.
+    """
+    ordered = sorted({blob.sha256: blob for blob in blobs}.values(), key=lambda blob: blob.sha256)
+    rows = await transaction.driver.fetch(
+        "INSERT INTO blobs (id, tenant_id, sha256, size) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], "
+        "$4::bigint[]) ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id, sha256",
+        [blob.id for blob in ordered],
+        [blob.tenant_id for blob in ordered],
+        [blob.sha256 for blob in ordered],
+        [blob.size for blob in ordered],
     )
-    return blob if row is None or row["id"] == blob.id else blob.model_copy(update={"id": row["id"]})
+    ids = {row["sha256"]: row["id"] for row in rows}
+    return {blob.sha256: blob.model_copy(update={"id": ids[blob.sha256]}) for blob in ordered}
+
+
+async def known_blobs(transaction: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these blobs that have a row."""
+    rows = await transaction.driver.fetch("SELECT id FROM blobs WHERE id = ANY ($1::uuid[])", ids)
+    return {row["id"] for row in rows}
 
 
 async def find(transaction: Transaction, document_id: UUID, *, locked: bool = False) -> Listed | None:
     """`locked`: nobody else changes the document until the transaction ends."""
     query = (
         select(Document, Job)
-        .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
         .where(Document.id == document_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
     )
     if locked:
@@ -56,7 +87,7 @@ async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> 
     """The newest first, from the one older than `before`; ids are in order of creation."""
     query = (
         select(Document, Job)
-        .join(Job, Job.id == Document.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
         .where(Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
         .order_by(Document.id.desc())  # type: ignore[attr-defined]  # a column, not a UUID
         .limit(limit)
@@ -76,16 +107,22 @@ async def revise(transaction: Transaction, document: Document, changes: Mapping[
 
 
 async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:
-    """Hides the document from every reader and notes that its parts are to be removed. False: there is none."""
-    row = await transaction.driver.fetchrow(
-        "UPDATE documents SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING tenant_id",
-        document_id,
+    """`mark_all_deleted` of one. False: there is none."""
+    return bool(await mark_all_deleted(transaction, [document_id]))
+
+
+async def mark_all_deleted(transaction: Transaction, document_ids: Sequence[UUID]) -> list[UUID]:
+    """Hides documents from every reader and notes that their parts are to be removed; they leave their file sets.
+
+    Returns those that were there.
+    """
+    rows = await transaction.driver.fetch(
+        "WITH gone AS (UPDATE documents SET deleted_at = now() WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL "
+        "RETURNING id, tenant_id) INSERT INTO deletions (document_id, tenant_id) SELECT id, tenant_id FROM gone "
+        "RETURNING document_id",
+        document_ids,
     )
-    if row is None:
-        return False
-    transaction.session.add(Deletion(document_id=document_id, tenant_id=row["tenant_id"]))
-    await transaction.session.flush()
-    return True
+    return [row["document_id"] for row in rows]
 
 
 async def purge(transaction: Transaction, document_id: UUID, *, patience: int = LOCK_SECONDS) -> str | None:

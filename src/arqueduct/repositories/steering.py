@@ -18,7 +18,7 @@ from arqueduct.lifecycle import Action, Outcome
 from arqueduct.repositories.statements import moving
 from arqueduct.webhooks.kinds import NOT_OURS
 
-__all__ = ["Changed", "JobFilter", "apply", "cancel_of_document", "matching", "remaining"]
+__all__ = ["Changed", "JobFilter", "apply", "cancel_of_document", "cancel_of_documents", "matching", "remaining"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,14 @@ _ASK_TO_CANCEL = (
 )
 # Locked before they are changed: a claim that commits while we wait for its row has begun an attempt that only a
 # statement begun later sees, and ends.
-_LOCK_OF_DOCUMENT = (
-    "SELECT id FROM jobs WHERE document_id = $1 AND state IN ('queued', 'running', 'paused') ORDER BY id "
+_LOCK_OF_DOCUMENTS = (
+    "SELECT id FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN ('queued', 'running', 'paused') ORDER BY id "
     "FOR NO KEY UPDATE"
 )
 # The document goes, so its jobs end now and not when a worker notices: the fence voids whatever it still writes.
-_CANCEL_OF_DOCUMENT = moving(
+_CANCEL_OF_DOCUMENTS = moving(
     "job_cancelled",
-    _ENDED.format(fence=1, where="document_id = $1 AND state IN ('queued', 'running', 'paused')"),
+    _ENDED.format(fence=1, where="document_id = ANY ($1::uuid[]) AND state IN ('queued', 'running', 'paused')"),
     outcome=Outcome.CANCELLED,
 )
 
@@ -140,8 +140,13 @@ async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
 
 async def cancel_of_document(driver: Driver, document_id: UUID) -> list[asyncpg.Record]:
     """Ends every unfinished job of a document at once, running or not."""
-    await driver.execute(_LOCK_OF_DOCUMENT, document_id)
-    return await driver.fetch(_CANCEL_OF_DOCUMENT, document_id)
+    return await cancel_of_documents(driver, [document_id])
+
+
+async def cancel_of_documents(driver: Driver, document_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """The same for many."""
+    await driver.execute(_LOCK_OF_DOCUMENTS, document_ids)
+    return await driver.fetch(_CANCEL_OF_DOCUMENTS, document_ids)
 
 
 async def matching(

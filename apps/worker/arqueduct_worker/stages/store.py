@@ -39,6 +39,7 @@ _WITHOUT_VECTOR = """
 _DOCUMENT = """
     UPDATE documents SET pages = $2, characters = $3, chunks = $4, text_recipe = $5, title = coalesce(title, $6),
         metadata = $7::jsonb || metadata,
+        tokens = (SELECT coalesce(sum(c.tokens), 0) FROM chunks c WHERE c.document_id = $1),
         updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
     WHERE id = $1 AND deleted_at IS NULL
 """

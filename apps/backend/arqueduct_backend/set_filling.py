@@ -1,0 +1,181 @@
+"""Putting files into a set: bytes to the storage, then all rows in one transaction, with an answer for each file."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+from starlette.responses import Response
+from structlog.contextvars import bind_contextvars
+
+from arqueduct import metrics, models
+from arqueduct.database import Transaction
+from arqueduct.errors import NotFound
+from arqueduct.identity import Identity
+from arqueduct.models import FileSetFile
+from arqueduct.repositories import file_sets
+from arqueduct.repositories.file_sets import Taken
+from arqueduct_backend.access import Acting
+from arqueduct_backend.etags import etag_of
+from arqueduct_backend.filenames import relative
+from arqueduct_backend.intake import document_of
+from arqueduct_backend.judging import Candidate, check_room, judged
+from arqueduct_backend.keeping import Keeping, keeping
+from arqueduct_backend.set_schemas import DocumentsAdded, FileAnswer, FileRefused, FileSet, FileSetFilled
+from arqueduct_backend.state import State
+from arqueduct_backend.uploads import Upload
+
+__all__ = ["add_documents", "fill", "make", "tag_of"]
+
+log = structlog.get_logger()
+
+
+def tag_of(file_set: models.FileSet) -> str:
+    """Of what is shown of the set itself."""
+    return etag_of(file_set.id, file_set.updated_at, file_set.archived_at)
+
+
+async def make(
+    services: State, acting: Acting, file_set: models.FileSet, candidates: Sequence[Candidate], response: Response
+) -> FileSetFilled:
+    """A new set with those files that are fit. Raises `TooManyFiles`, and what `fill` raises; then nothing stays."""
+    candidates = judged(candidates, Taken())
+    check_room(candidates, Taken(), most=services.settings.max_files_per_set)
+    async with (
+        keeping(services, file_set.tenant_id, _going(candidates)) as bytes_of,
+        services.database.transaction(file_set.tenant_id) as transaction,
+    ):
+        transaction.session.add(file_set)
+        answer = await _put(services, acting, transaction, file_set, candidates, bytes_of)
+        response.headers["Location"] = f"/api/v1/file-sets/{file_set.id}"
+        response.headers["ETag"] = tag_of(file_set)
+        await acting.keep(transaction, answer, response)
+    _tell(file_set.id, candidates)
+    return answer
+
+
+async def fill(
+    services: State, acting: Acting, file_set_id: UUID, candidates: Sequence[Candidate], response: Response
+) -> FileSetFilled:
+    """The same for a set that is there.
+
+    Raises `NotFound`, `TooManyFiles`, `DependencyUnavailable`, and `IdempotencyInFlight` if the same request came
+    again; then nothing of it stays.
+    """
+    tenant_id, most = acting.identity.tenant_id, services.settings.max_files_per_set
+    async with services.database.transaction(tenant_id) as transaction:
+        await file_sets.find(transaction, file_set_id)
+        taken = await _taken(transaction, file_set_id, candidates)
+    candidates = judged(candidates, taken)  # what is in the set already need not go to the storage
+    check_room(candidates, taken, most=most)
+    async with (
+        keeping(services, tenant_id, _going(candidates)) as bytes_of,
+        services.database.transaction(tenant_id) as transaction,
+    ):
+        file_set = await file_sets.find(transaction, file_set_id, locked=True)
+        taken = await _taken(transaction, file_set_id, candidates)
+        candidates = judged(candidates, taken)
+        check_room(candidates, taken, most=most)
+        answer = await _put(services, acting, transaction, file_set, candidates, bytes_of)
+        await acting.keep(transaction, answer, response)
+    _tell(file_set_id, candidates)
+    return answer
+
+
+async def add_documents(
+    services: State, acting: Acting, file_set_id: UUID, document_ids: Sequence[UUID]
+) -> DocumentsAdded:
+    """Puts documents into a set that are there already, under their names. Raises `NotFound`, `TooManyFiles`."""
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
+        await file_sets.find(transaction, file_set_id, locked=True)
+        known = await file_sets.lock_documents(transaction, document_ids)
+        named = [_named(document_id, known.get(document_id)) for document_id in document_ids]
+        taken = await _taken(transaction, file_set_id, named)
+        candidates = judged(named, taken)
+        check_room(candidates, taken, most=services.settings.max_files_per_set)
+        accepted = {
+            document_id: candidate
+            for document_id, candidate in zip(document_ids, candidates, strict=True)
+            if candidate.error is None
+        }
+        transaction.session.add_all(
+            _file(acting.identity, file_set_id, document_id, candidate) for document_id, candidate in accepted.items()
+        )
+        await transaction.session.flush()
+        told = {"file_set_id": str(file_set_id), "document_ids": [str(document_id) for document_id in accepted]}
+        await acting.note(transaction, after=told)
+        ids = [
+            document_id if candidate.error is None else None
+            for document_id, candidate in zip(document_ids, candidates, strict=True)
+        ]
+        return DocumentsAdded(files=list(map(_answer, candidates, ids)))
+
+
+async def _put(
+    services: State,
+    acting: Acting,
+    transaction: Transaction,
+    file_set: models.FileSet,
+    candidates: Sequence[Candidate],
+    bytes_of: Keeping,
+) -> FileSetFilled:
+    blobs = await bytes_of.keep(transaction, _going(candidates))
+    ids: list[UUID | None] = []
+    for candidate in candidates:
+        if candidate.error is not None or candidate.upload is None or candidate.kind is None:
+            ids.append(None)
+            continue
+        document = document_of(services, acting.identity, candidate.upload, candidate.kind, blobs[candidate.sha256])
+        transaction.session.add_all([document, _file(acting.identity, file_set.id, document.id, candidate)])
+        ids.append(document.id)
+    await transaction.session.flush()
+    await transaction.session.refresh(file_set)
+    told = {"file_set_id": str(file_set.id), "documents": sum(found is not None for found in ids), "files": len(ids)}
+    await acting.note(transaction, after=told)
+    return FileSetFilled.model_validate({**FileSet.fields_of(file_set), "files": list(map(_answer, candidates, ids))})
+
+
+async def _taken(transaction: Transaction, file_set_id: UUID, candidates: Sequence[Candidate]) -> Taken:
+    fit = [candidate for candidate in candidates if candidate.error is None]
+    return await file_sets.taken(
+        transaction,
+        file_set_id,
+        paths=[candidate.path for candidate in fit if candidate.path is not None],
+        hashes=[candidate.sha256 for candidate in fit],
+    )
+
+
+def _going(candidates: Sequence[Candidate]) -> list[Upload]:
+    return [found.upload for found in candidates if found.error is None and found.upload is not None]
+
+
+def _named(document_id: UUID, row: asyncpg.Record | None) -> Candidate:
+    if row is None:
+        return Candidate(name=str(document_id), path=None, sha256="", error=NotFound())
+    path = relative(row["name"])
+    return Candidate(name=row["name"], path=path, sha256=row["sha256"])
+
+
+def _file(caller: Identity, file_set_id: UUID, document_id: UUID, candidate: Candidate) -> FileSetFile:
+    assert candidate.path is not None  # noqa: S101  # else it was refused
+    return FileSetFile(
+        file_set_id=file_set_id, document_id=document_id, tenant_id=caller.tenant_id, path=candidate.path
+    )
+
+
+def _answer(candidate: Candidate, document_id: UUID | None) -> FileAnswer:
+    return FileAnswer(
+        name=candidate.name,
+        path=candidate.path,
+        document_id=document_id,
+        accepted=candidate.error is None,
+        error=None if candidate.error is None else FileRefused.of(candidate.error),
+    )
+
+
+def _tell(file_set_id: UUID, candidates: Sequence[Candidate]) -> None:
+    going = _going(candidates)
+    size = sum(upload.size for upload in going)
+    bind_contextvars(file_set=str(file_set_id))
+    metrics.uploads.inc(size)
+    log.info("files accepted", files=len(going), refused=len(candidates) - len(going), size=size)
