@@ -227,6 +227,9 @@ class Settings(BaseSettings):
     janitor_grace_hours: float = Field(
         24, ge=1, le=87_600, description="Hours a file is left alone that nobody seems to need."
     )
+    max_family: int = Field(
+        20_000, ge=1, description="Documents of one project or batch; making them takes about 0.1 ms each."
+    )
     parent_interval: float = Field(
         1, gt=0, description="Seconds between two progress messages of a project or a batch, at least."
     )

@@ -62,6 +62,13 @@ from arqueduct.errors.documents import (
     UnsupportedFormat,
     UploadTooLarge,
 )
+from arqueduct.errors.families import (
+    ActionUnknown,
+    NothingToProcess,
+    ProjectArchived,
+    ProjectUnfinished,
+    TooManyDocuments,
+)
 from arqueduct.errors.file_sets import (
     DuplicateFile,
     FileSetArchived,
@@ -109,6 +116,7 @@ from arqueduct.errors.webhooks import (
 
 __all__ = [
     "AccessTokenExpired",
+    "ActionUnknown",
     "AlreadyMember",
     "AmbiguousHeaders",
     "AnswerNotKept",
@@ -151,6 +159,7 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "NotThisMember",
+    "NothingToProcess",
     "OriginNotAllowed",
     "ParserCrashed",
     "ParserKilled",
@@ -159,6 +168,8 @@ __all__ = [
     "PermanentError",
     "PipelineUnknown",
     "PreconditionFailed",
+    "ProjectArchived",
+    "ProjectUnfinished",
     "ProviderLimited",
     "RangeNotSatisfiable",
     "RateLimited",
@@ -173,6 +184,7 @@ __all__ = [
     "SlowBody",
     "TimeIsUp",
     "TooManyConnections",
+    "TooManyDocuments",
     "TooManyFiles",
     "TooManyWebhooks",
     "TransientError",

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import asyncpg
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import StreamingResponse
 
@@ -25,6 +24,7 @@ from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.people import AuditLine
 from arqueduct_backend.problems import answers
 from arqueduct_backend.schemas import Page
+from arqueduct_backend.spreadsheet import cell
 from arqueduct_backend.state import State
 
 __all__ = ["lines_of", "router"]
@@ -35,8 +35,6 @@ router = APIRouter(
 
 LINES = 500
 """In memory at a time; about 300 kB."""
-FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
-"""What makes a spreadsheet take a cell for a formula (OWASP, CSV injection), in full width too."""
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl; charset=utf-8"}
 COLUMNS = tuple(AuditLine.model_fields)
 
@@ -131,15 +129,5 @@ def _csv(lines: Iterable[AuditLine], is_first: bool) -> str:
     if is_first:
         writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow([_cell(getattr(line, name)) for name in COLUMNS])
+        writer.writerow([cell(getattr(line, name)) for name in COLUMNS])
     return file.getvalue()
-
-
-def _cell(value: object) -> str:
-    """As text that no spreadsheet computes."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    text = msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)
-    return f"'{text}" if {text[:1], text.lstrip()[:1]} & FORMULA else text

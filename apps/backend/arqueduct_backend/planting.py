@@ -1,0 +1,236 @@
+"""Making projects, further runs of them, and batches: everything in one transaction, then the wake-ups."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from arqueduct.profiles import Profile, payload_of
+from starlette.responses import Response
+
+from arqueduct import models
+from arqueduct.database import Transaction
+from arqueduct.errors import (
+    ActionUnknown,
+    NotFound,
+    NothingToProcess,
+    ProfileInvalid,
+    ProjectArchived,
+    ProjectUnfinished,
+    TooManyDocuments,
+)
+from arqueduct.ids import new_id
+from arqueduct.lifecycle import UNFINISHED, JobState, Priority
+from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects, quotas
+from arqueduct.repositories.children import BATCH, PROJECT, Brood
+from arqueduct_backend.access import Acting
+from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
+from arqueduct_backend.family_schemas import ErrorPolicy
+from arqueduct_backend.project_schemas import Project, ProjectAccepted, ProjectAsked, ProjectRunAsked
+from arqueduct_backend.schemas import Job
+from arqueduct_backend.state import State
+from arqueduct_backend.workforce import workforce_of
+
+__all__ = ["INGEST", "batch", "project", "rerun"]
+
+log = structlog.get_logger()
+
+INGEST = "document.ingest"
+OF_DOCUMENTS = "document."
+"""How the kinds of pipelines for documents begin."""
+SHOWN = 5
+
+
+async def project(services: State, acting: Acting, asked: ProjectAsked, response: Response) -> ProjectAccepted:
+    """The new project with its job; `response` gets its headers.
+
+    Raises `NotFound`, `ProfileUnknown`, what makes the set unfit, `TooManyDocuments`, `QuotaExceeded`.
+    """
+    caller = acting.identity
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        made = models.Project(
+            id=new_id(),
+            tenant_id=caller.tenant_id,
+            user_id=caller.user_id,
+            name=asked.name,
+            description=asked.description or None,
+            file_set_id=asked.file_set_id,
+            job_id=new_id(),
+        )
+        profile = await profiles.resolve(transaction, asked.profile)
+        row = await _run(transaction, services, acting, made, profile, asked.policy, is_new=True)
+        answer = await _accepted(transaction, services, made)
+        _point_to(answer.job, response)
+        await acting.keep(transaction, answer, response)
+    await services.dispatcher.dispatch([row])
+    log.info("project made", project=str(made.id), job=str(made.job_id), files=answer.project.files)
+    return answer
+
+
+async def rerun(
+    services: State, acting: Acting, project_id: UUID, asked: ProjectRunAsked, response: Response
+) -> ProjectAccepted:
+    """The project's next run. Raises `NotFound`, `ProjectArchived`, `ProjectUnfinished` and what `project` raises."""
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
+        held = await projects.hold(transaction, project_id)
+        if held.archived_at is not None:
+            raise ProjectArchived
+        newest = await lists.job(transaction, held.job_id, without=())
+        if newest is not None and JobState(newest.state) in UNFINISHED:
+            raise ProjectUnfinished(state=newest.state)
+        profile = await profiles.resolve(transaction, asked.profile)
+        row = await _run(transaction, services, acting, held, profile, asked.policy, is_new=False)
+        answer = await _accepted(transaction, services, held)
+        _point_to(answer.job, response)
+        await acting.keep(transaction, answer, response)
+    await services.dispatcher.dispatch([row])
+    log.info("project runs again", project=str(project_id), job=str(held.job_id))
+    return answer
+
+
+async def batch(services: State, acting: Acting, asked: BatchAsked, response: Response) -> BatchAccepted:
+    """The new batch with its job; `response` gets its headers.
+
+    Raises `ActionUnknown`, `NotFound`, `NothingToProcess`, `ProfileUnknown`, `ProfileInvalid`, `TooManyDocuments`,
+    `QuotaExceeded`, `NoWorkerYet`.
+    """
+    caller = acting.identity
+    async with services.database.transaction(caller.tenant_id) as transaction:
+        await _check_action(transaction, asked.action)
+        document_ids = await _documents_of(transaction, asked, services.settings.max_family)
+        await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=len(document_ids))
+        profile = await profiles.resolve(transaction, asked.profile) if asked.profile else None
+        if profile is not None and profile.settings.pipeline != asked.action:
+            raise ProfileInvalid(f"The profile {profile.name} is for jobs of the kind {profile.settings.pipeline}.")
+        row = await children.plant(
+            transaction.driver,
+            _brood(
+                services,
+                acting,
+                profile,
+                asked.policy,
+                parent_kind=BATCH,
+                name=asked.name,
+                kind=asked.action,
+                document_ids=document_ids,
+                about={"action": asked.action},
+                gives_status=asked.action == INGEST,
+            ),
+        )
+        await acting.note(transaction, after={"job_id": str(row["id"]), "documents": len(document_ids)})
+        job = await _job(transaction, row["id"])
+        answer = BatchAccepted(batch=Batch.of(job), job=Job.of(job, await workforce_of(transaction, services)))
+        _point_to(answer.job, response)
+        await acting.keep(transaction, answer, response)
+    await services.dispatcher.dispatch([row])
+    log.info("batch made", job=str(job.id), kind=asked.action, documents=job.children)
+    return answer
+
+
+async def _run(
+    transaction: Transaction,
+    services: State,
+    acting: Acting,
+    of: models.Project,
+    profile: Profile,
+    policy: ErrorPolicy,
+    *,
+    is_new: bool,
+) -> asyncpg.Record:
+    """One run of a project. Its set is locked first, so that nobody fills or starts it meanwhile."""
+    if of.file_set_id is None:
+        raise NotFound("The file set of this project was deleted.")
+    await file_sets.find(transaction, of.file_set_id, locked=True)
+    for problem in await file_sets.problems(transaction, of.file_set_id):
+        raise problem
+    skips = profile.settings.duplicates == "skip"
+    document_ids, skipped = await projects.documents_of(transaction, of.file_set_id, skips_duplicates=skips)
+    _check_number(len(document_ids), services.settings.max_family)
+    await quotas.check(transaction, tenant_id=of.tenant_id, user_id=acting.identity.user_id, jobs=len(document_ids))
+    row = await children.plant(
+        transaction.driver,
+        _brood(
+            services,
+            acting,
+            profile,
+            policy,
+            parent_kind=PROJECT,
+            name=of.name,
+            kind=profile.settings.pipeline,
+            document_ids=document_ids,
+            about={"project_id": str(of.id), "action": profile.settings.pipeline},
+            gives_status=True,
+        ),
+    )
+    of.job_id = row["id"]
+    if is_new:
+        transaction.session.add(of)
+        await transaction.session.flush()
+        await transaction.session.refresh(of)
+    else:
+        await projects.revise(transaction, of, {})
+    run = await projects.add_run(transaction, of, row["id"], profile, skipped)
+    await acting.note(
+        transaction,
+        after={"project_id": str(of.id), "job_id": str(row["id"]), "run": run.number, "files": row["children"]},
+    )
+    return row
+
+
+def _brood(services: State, acting: Acting, profile: Profile | None, policy: ErrorPolicy, **fields: Any) -> Brood:
+    settings = profile.settings if profile else None
+    return Brood(
+        tenant_id=acting.identity.tenant_id,
+        user_id=acting.identity.user_id,
+        payload=payload_of(profile) if profile else {},
+        policy=policy.policy(),
+        priority=Priority[(settings.priority if settings else "normal").upper()],
+        max_failures=(settings and settings.max_failures) or services.settings.max_failures,
+        **fields,
+    )
+
+
+async def _documents_of(transaction: Transaction, asked: BatchAsked, most: int) -> Sequence[UUID]:
+    """Raises `NotFound` that names some of those that are not there, `NothingToProcess`, `TooManyDocuments`."""
+    if asked.document_ids is not None:
+        wanted = list(dict.fromkeys(asked.document_ids))
+        _check_number(len(wanted), most)
+        missing = set(wanted) - await choices.there(transaction.driver, wanted)
+        if missing:
+            some = ", ".join(sorted(map(str, missing))[:SHOWN])
+            raise NotFound(f"{len(missing):,} of these documents are not there: {some}.")
+        return wanted
+    assert asked.filter is not None  # noqa: S101  # one of the two is given
+    found = await choices.chosen(transaction.driver, asked.filter.filter(), limit=most + 1)
+    _check_number(len(found), most)
+    if not found:
+        raise NothingToProcess
+    return found
+
+
+def _check_number(documents: int, most: int) -> None:
+    if documents > most:
+        raise TooManyDocuments(f"A project or a batch may have {most:,} documents.", limit=most)
+
+
+async def _check_action(transaction: Transaction, action: str) -> None:
+    if not action.startswith(OF_DOCUMENTS) or not await installations.has_kind(transaction.driver, action):
+        raise ActionUnknown(f"No pipeline of the kind {action} is installed for documents.")
+
+
+async def _accepted(transaction: Transaction, services: State, made: models.Project) -> ProjectAccepted:
+    job = await _job(transaction, made.job_id)
+    return ProjectAccepted(project=Project.of(made, job), job=Job.of(job, await workforce_of(transaction, services)))
+
+
+async def _job(transaction: Transaction, job_id: UUID) -> models.Job:
+    job = await lists.job(transaction, job_id, without=())
+    if job is None:
+        raise NotFound
+    return job
+
+
+def _point_to(job: Job, response: Response) -> None:
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    response.headers["Retry-After"] = "1"

@@ -1,0 +1,135 @@
+"""Projects and their runs. Row-level security keeps to the transaction's tenant."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import func, select
+
+from arqueduct.database import Transaction
+from arqueduct.errors import NotFound
+from arqueduct.models import Job, Project, ProjectRun
+from arqueduct.profiles import Profile
+
+__all__ = ["add_run", "delete", "documents_of", "find", "hold", "of_jobs", "page", "revise", "run_of", "runs"]
+
+# Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
+# was processed already, has.
+_DOCUMENTS = """
+    SELECT d.id, d.sha256, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
+        EXISTS (
+            SELECT FROM documents o JOIN jobs j ON j.id = o.job_id
+            WHERE o.blob_id = d.blob_id AND o.id <> d.id AND o.deleted_at IS NULL AND j.state = 'completed'
+        ) AS is_known
+    FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL ORDER BY f.path
+"""
+
+
+async def find(transaction: Transaction, project_id: UUID) -> tuple[Project, Job]:
+    """A project, and the job of its newest run. Raises `NotFound`."""
+    query = select(Project, Job).join(Job, Job.id == Project.job_id).where(Project.id == project_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+    found = (await transaction.session.exec(query)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1]
+
+
+async def hold(transaction: Transaction, project_id: UUID) -> Project:
+    """Nobody else changes it until the transaction ends. Raises `NotFound`."""
+    query = select(Project).where(Project.id == project_id).with_for_update(key_share=True)
+    found = (await transaction.session.exec(query)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[tuple[Project, Job]]:
+    """The newest first, from the one older than `before`."""
+    query = (
+        select(Project, Job)
+        .join(Job, Job.id == Project.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .order_by(Project.id.desc())  # type: ignore[attr-defined]  # a column, not a UUID
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(Project.id < before)
+    return [(project, job) for project, job in await transaction.session.exec(query)]
+
+
+async def runs(
+    transaction: Transaction, project_id: UUID, *, limit: int, before: int | None = None
+) -> Sequence[tuple[ProjectRun, Job]]:
+    """The newest first, from the one before the number `before`."""
+    query = (
+        select(ProjectRun, Job)
+        .join(Job, Job.id == ProjectRun.job_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
+        .where(ProjectRun.project_id == project_id)
+        .order_by(ProjectRun.number.desc())  # type: ignore[attr-defined]  # a column, not an int
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(ProjectRun.number < before)
+    return [(run, job) for run, job in await transaction.session.exec(query)]
+
+
+async def run_of(transaction: Transaction, project: Project) -> ProjectRun:
+    """Its newest run."""
+    query = select(ProjectRun).where(ProjectRun.project_id == project.id, ProjectRun.job_id == project.job_id)
+    return (await transaction.session.exec(query)).one()
+
+
+async def of_jobs(transaction: Transaction, job_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The projects whose runs have these jobs, by job."""
+    rows = await transaction.driver.fetch(
+        "SELECT job_id, project_id FROM project_runs WHERE job_id = ANY ($1::uuid[])", job_ids
+    )
+    return {row["job_id"]: row["project_id"] for row in rows}
+
+
+async def documents_of(
+    transaction: Transaction, file_set_id: UUID, *, skips_duplicates: bool
+) -> tuple[list[UUID], int]:
+    """What a run of this set processes, in the order of the paths; and how many duplicates it leaves out."""
+    rows = await transaction.driver.fetch(_DOCUMENTS, file_set_id)
+    wanted = [row["id"] for row in rows if not skips_duplicates or (row["nth"] == 1 and not row["is_known"])]
+    return wanted, len(rows) - len(wanted)
+
+
+async def add_run(
+    transaction: Transaction, project: Project, job_id: UUID, profile: Profile, skipped: int
+) -> ProjectRun:
+    """The next one, of a project that is held or new."""
+    newest: int | None = await transaction.driver.fetchval(
+        "SELECT max(number) FROM project_runs WHERE project_id = $1", project.id
+    )
+    run = ProjectRun(
+        project_id=project.id,
+        number=(newest or 0) + 1,
+        tenant_id=project.tenant_id,
+        job_id=job_id,
+        profile_id=profile.id,
+        profile_name=profile.name,
+        profile_version=profile.version,
+        skipped=skipped,
+    )
+    transaction.session.add(run)
+    await transaction.session.flush()
+    await transaction.session.refresh(run)
+    return run
+
+
+async def revise(transaction: Transaction, project: Project, changes: Mapping[str, Any]) -> None:
+    """Changes a project that is held. Its time moves on, also where the clock does not."""
+    moved = func.greatest(func.clock_timestamp(), Project.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
+    for name, value in {**changes, "updated_at": moved}.items():
+        setattr(project, name, value)
+    await transaction.session.flush()
+    await transaction.session.refresh(project)
+
+
+async def delete(transaction: Transaction, project: Project) -> None:
+    """The project, not its documents, its set or its jobs."""
+    await transaction.session.delete(project)
+    await transaction.session.flush()
