@@ -14,6 +14,7 @@ __all__ = ["cross_tenant", "mass_assignment"]
 
 LISTS = {
     "documents": ("/documents", "id"),
+    "file_sets": ("/file-sets", "id"),
     "jobs": ("/jobs", "id"),
     "api_keys": ("/keys?all=true", "id"),
     "users": ("/members", "user_id"),
@@ -67,6 +68,8 @@ async def cross_tenant(target: Target, tally: Tally) -> None:
 
 async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dict[str, str]:
     await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
+    if target.has("/file-sets"):
+        await they.post(f"{PREFIX}/file-sets", files={"name": (None, MARK), "files": (f"{MARK}.txt", WORDS)})
     if target.has("/invitations"):
         await they.post(f"{PREFIX}/invitations", json={"email": f"{MARK}@example.org", "role": "viewer"})
     if target.has("/webhooks"):
