@@ -7,6 +7,7 @@ says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never ma
 from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
+from arqueduct.models.profiles import Installation, Profile, ProfileVersion
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
@@ -22,6 +23,7 @@ __all__ = [
     "EmbeddingModelRow",
     "ExternalIdentity",
     "FairShare",
+    "Installation",
     "Invitation",
     "Job",
     "JobAttempt",
@@ -29,6 +31,8 @@ __all__ = [
     "KeptAnswer",
     "Membership",
     "PasswordReset",
+    "Profile",
+    "ProfileVersion",
     "QueueRule",
     "RefreshToken",
     "Session",
