@@ -10,6 +10,7 @@ __all__ = ["TAGS", "add_examples"]
 TAGS = {
     "documents": "Files that were uploaded, their text and passages.",
     "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
+    "profiles": "How documents are processed, and what is installed for it.",
     "search": "Passages that answer a question.",
     "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",
     "webhooks": "Receivers that are told what happens, and the log of what was told to them.",
@@ -29,6 +30,7 @@ EXAMPLES: dict[str, Any] = {
     "before": "2026-12-01T00:00:00Z",
     "kind": "document.ingest",
     "limit": 50,
+    "version": 1,
     "priority": "interactive",
     "sort": "-created_at",
     "state": "failed",

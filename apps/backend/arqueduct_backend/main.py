@@ -29,7 +29,9 @@ from arqueduct_backend.routes import (
     live,
     members,
     oidc,
+    pipelines,
     probes,
+    profiles,
     queue,
     search,
     tenant,
@@ -60,6 +62,7 @@ ROUTERS = {
         *(documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
+        *(profiles.router, pipelines.router),
     ),
     "": (probes.router,),
 }
