@@ -29,6 +29,8 @@ class Permission(StrEnum):
     DOCUMENTS_READ = "documents:read"
     """Documents, their text, passages and search; live updates."""
     DOCUMENTS_WRITE = "documents:write"
+    PROFILES_WRITE = "profiles:write"
+    """Make, change and archive processing profiles. Reading them is reading documents."""
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     """Cancel, pause, resume, retry."""
@@ -51,15 +53,15 @@ class Permission(StrEnum):
 _READ = frozenset(
     {Permission.SELF, Permission.DOCUMENTS_READ, Permission.JOBS_READ, Permission.KEYS_OWN, Permission.MEMBERS_READ}
 )
-_EDIT = _READ | {Permission.DOCUMENTS_WRITE, Permission.JOBS_WRITE}
+_WORK = _READ | {Permission.DOCUMENTS_WRITE, Permission.JOBS_WRITE}
 _ALL = frozenset(Permission)
 
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.OWNER: _ALL,
     Role.ADMIN: _ALL - {Permission.OWNERS_WRITE, Permission.TENANT_WRITE},
-    Role.EDITOR: _EDIT,
+    Role.EDITOR: _WORK | {Permission.PROFILES_WRITE},
     Role.VIEWER: _READ,
-    Role.SERVICE: _EDIT - {Permission.KEYS_OWN, Permission.MEMBERS_READ},
+    Role.SERVICE: _WORK - {Permission.KEYS_OWN, Permission.MEMBERS_READ},
 }
 
 

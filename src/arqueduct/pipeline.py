@@ -7,23 +7,27 @@ a pipeline by one in `arqueduct.pipelines` that names a `Pipeline`. The built-in
 import asyncio
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
+from pydantic import BaseModel
 
+from arqueduct import stage_order
 from arqueduct.artifacts import Page, read_lines, writing
 from arqueduct.database import Database, Transaction
 from arqueduct.embedding import Embedder
-from arqueduct.errors import DocumentDeleted, PipelineUnknown, SetupError, TimeIsUp
+from arqueduct.errors import DocumentDeleted, PipelineUnknown, SetupError, StagesInvalid, TimeIsUp
 from arqueduct.formats import Format
+from arqueduct.llm import LLMOptions
 from arqueduct.settings import Settings
+from arqueduct.stage_order import Place
 from arqueduct.storage import Storage
 from arqueduct.webhooks.sender import Sender
 
@@ -31,6 +35,7 @@ __all__ = ["Errand", "Parsers", "Pipeline", "Registry", "Stage", "StageContext",
 
 log = structlog.get_logger()
 
+OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
 OnProgress = Callable[[int, int, str], None]
 """Takes `done, total, unit`."""
 
@@ -46,6 +51,11 @@ class Pipeline:
     exponential backoff that all kinds have. How many failures are enough is in the job's row."""
     limits: tuple[float, float] | None = None
     """Seconds a job may run until it is told, and until it is ended, where the settings do not name the kind."""
+    for_profiles: bool = False
+    """Whether a processing profile may name it. Its jobs are then about any document of a tenant's, begun by whoever
+    may begin jobs, so it needs nothing in its payload that only its own code puts there."""
+    about: str = ""
+    """A sentence for those who choose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +87,34 @@ class Subject(Errand):
 class Parsers(Protocol):
     """Reading documents outside this process; killed with the attempt that uses them."""
 
-    async def extract(self, source: Path, format: Format, target: Path, on_progress: OnProgress) -> Any:
-        """Writes `Page` records; returns `pages, chars, title, metadata`."""
+    async def extract(
+        self,
+        source: Path,
+        format: Format,
+        target: Path,
+        on_progress: OnProgress,
+        *,
+        max_pages: int | None = None,
+        max_chars: int | None = None,
+        navigation: bool = False,
+    ) -> Any:
+        """Writes `Page` records; returns `pages, chars, title, metadata`. Limits lower those of the settings;
+        `navigation` keeps the menus of web pages."""
         ...
 
-    async def chunk(self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None) -> Any:
-        """Reads `Page` records and writes `Chunk` records; returns `chunks`. The format says what a heading is."""
+    async def chunk(
+        self,
+        source: Path,
+        target: Path,
+        on_progress: OnProgress,
+        *,
+        format: Format | None = None,
+        size: int | None = None,
+        overlap: int | None = None,
+        headings: bool | None = None,
+    ) -> Any:
+        """Reads `Page` records and writes `Chunk` records; returns `chunks`. The format says what a heading is, unless
+        `headings` does; `size` and `overlap` are characters, by default those of the settings."""
         ...
 
 
@@ -121,6 +153,12 @@ class StageContext:
     """Use `progress`."""
     complete: Callable[[], AbstractAsyncContextManager[Transaction]]
     """Use `completion`."""
+    enter: Callable[[str, float, float], None] = lambda _label, _start, _end: None
+    """Use `relabel`."""
+    options: Mapping[str, BaseModel] = field(default_factory=dict)
+    """Use `options_of`."""
+    llm: LLMOptions = field(default_factory=LLMOptions)
+    """What the job's profile says about a language model. No stage of the core asks one."""
     recipe: list[str] = field(default_factory=list)
     """What made the text as it is now: extractor and options, then each stage that rewrote it."""
     is_time_up: bool = False
@@ -158,9 +196,20 @@ class StageContext:
         """Under which the text as it is now is kept beside its blob."""
         return hashlib.sha256("\n".join(self.recipe).encode()).hexdigest()[:32]
 
+    def options_of(self, stage: "Stage", kind: type[OptionsModel]) -> OptionsModel:
+        """What the job's profile says for this stage: checked, and the defaults where it says nothing. `kind` is what
+        the stage declares as its `options`."""
+        found = self.options.get(stage.name)
+        return found if isinstance(found, kind) else kind()
+
     def progress(self, done: int, total: int, unit: str = "", message: str | None = None) -> None:
         """Says how far this stage is, in units of its own. Call it as often as you like: it only keeps the newest."""
         self.report(done, total, unit, message)
+
+    def relabel(self, label: str, start: float = 0.0, end: float = 1.0) -> None:
+        """For a stage that does several things: clients see this label from here on, and `progress` counts within the
+        part from `start` to `end` of the stage, which is 0 … 1. Each call is a line in the job's history."""
+        self.enter(label, start, end)
 
     def checkpoint(self) -> None:
         """Call it where stopping loses nothing, between two batches say. The runner does so between two stages.
@@ -208,6 +257,16 @@ class Stage(ABC):
     """Its share of overall progress, relative to the other stages' weights."""
     version: ClassVar[str] = "1"
     """Change it when the stage's output changes for the same input."""
+    about: ClassVar[str] = ""
+    """A sentence for those who choose stages and options."""
+    options: ClassVar[type[BaseModel] | None] = None
+    """What a profile may say to it: a frozen model that refuses unknown fields, such as one derived from
+    `stage_options.Options`. Each field has a default and a description. Read them with `context.options_of`."""
+    needs: ClassVar[tuple[str, ...] | None] = None
+    """Stages whose work it takes up: wherever a profile puts it, they run before it. None: the one that its pipeline
+    declares before it, if its pipeline declares it."""
+    anywhere: ClassVar[bool] = False
+    """Whether a profile may put it into any pipeline, before the last stage."""
     pipeline: ClassVar[str | None] = None
     """For a stage that joins a pipeline declared elsewhere: the kind of that pipeline …"""
     before: ClassVar[str | None] = None
@@ -235,15 +294,60 @@ class Registry:
             if stage.pipeline is not None:
                 self._place(stage)
 
-    def stages(self, kind: str, *, without: frozenset[str] = frozenset()) -> Sequence[Stage]:
-        """The stages of a kind in order of flow. Raises `PipelineUnknown`."""
+    def stages(
+        self, kind: str, *, without: frozenset[str] = frozenset(), only: Sequence[str] | None = None
+    ) -> Sequence[Stage]:
+        """The stages of a kind in order of flow, or those that a profile names, in its order. `without`: added stages
+        that are left out here. Raises `PipelineUnknown`, and `StagesInvalid` for names that cannot be had or cannot run
+        in this order.
+        """
         if kind not in self._pipelines:
             raise PipelineUnknown(f"No pipeline of the kind {kind} is installed on this worker.")
-        found = [self._stages[name] for name in self._pipelines[kind] if name in self._stages]
-        missing = set(self._pipelines[kind]) - set(self._stages)
-        if missing:
+        names = [name for name in self._pipelines[kind] if name not in without or not self._has_joined(name)]
+        if missing := self._missing(names, without):
             raise PipelineUnknown(f"The pipeline {kind} needs stages that are not installed: {', '.join(missing)}.")
-        return [stage for stage in found if stage.pipeline is None or stage.name not in without]
+        return [self._stages[name] for name in (names if only is None else self._checked(kind, only, without))]
+
+    def places(self, kind: str, *, without: frozenset[str] = frozenset()) -> dict[str, Place]:
+        """All stages that a profile can name for a kind, and what their order keeps to. Raises `PipelineUnknown`."""
+        usual = [stage.name for stage in self.stages(kind, without=without)]
+        others = [stage.name for stage in self._stages.values() if stage.anywhere and stage.name not in without]
+        return {name: self._place_of(kind, self._stages[name]) for name in (*usual, *others)}
+
+    def _checked(self, kind: str, only: Sequence[str], without: frozenset[str]) -> Sequence[str]:
+        last = self._declared[kind].stages[-1]
+        if faults := [fault for _, fault in stage_order.faults(only, self.places(kind, without=without), last)]:
+            raise StagesInvalid(" ".join(faults))
+        return only
+
+    def _place_of(self, kind: str, stage: Stage) -> Place:
+        declared = self._declared[kind].stages
+        if stage.needs is not None:
+            needs = stage.needs
+        elif stage.name in declared[1:]:
+            needs = (declared[declared.index(stage.name) - 1],)
+        else:
+            needs = ()
+        return Place(needs=needs, before=stage.before, after=stage.after)
+
+    def can_run(self, kind: str, *, without: frozenset[str] = frozenset()) -> bool:
+        """Whether all stages are there that the pipeline declares."""
+        return kind in self._declared and not self._missing(self._declared[kind].stages, without)
+
+    def stage(self, name: str) -> Stage:
+        """Raises `KeyError`."""
+        return self._stages[name]
+
+    def _missing(self, names: Sequence[str], without: frozenset[str]) -> list[str]:
+        """What is not installed, or left out here though its pipeline declares it."""
+        return [name for name in names if name not in self._stages or self._is_off(name, without)]
+
+    def _has_joined(self, name: str) -> bool:
+        """Into a pipeline that does not declare it. Others cannot be left out."""
+        return name in self._stages and self._stages[name].pipeline is not None
+
+    def _is_off(self, name: str, without: frozenset[str]) -> bool:
+        return name in without and self._stages[name].anywhere
 
     def pipeline(self, kind: str) -> Pipeline | None:
         """As it was declared, without the stages that others added."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Span", "eta_seconds", "overall", "spans"]
+__all__ = ["Span", "eta_seconds", "overall", "part", "spans"]
 
 LEAST_BASIS = 0.05
 """An estimate from less of the work than this would swing wildly; none is shown then."""
@@ -36,6 +36,13 @@ def spans(stages: Sequence[Weighted]) -> dict[str, Span]:
         start, reached = reached, reached + (stage.weight / total if total else 1 / len(stages))
         found[stage.name] = Span(start=round(start, 6), end=round(reached, 6))
     return found
+
+
+def part(span: Span, start: float, end: float) -> Span:
+    """From `start` to `end` of a span, both shares of it between 0 and 1."""
+    length = span.end - span.start
+    first, last = (span.start + length * min(max(share, 0.0), 1.0) for share in (start, end))
+    return Span(start=first, end=max(first, last))
 
 
 def overall(span: Span, done: int, total: int) -> float:

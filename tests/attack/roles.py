@@ -34,9 +34,13 @@ MAY: Mapping[str, frozenset[str]] = {
             *("change_password", "end_session", "get_me", "get_tenant", "list_sessions", "logout", "logout_everywhere"),
             *("get_document", "get_document_content", "get_document_text", "list_chunks", "list_documents"),
             *("get_file_set", "get_file_set_statistics", "list_file_set_files", "list_file_sets"),
-            "search_passages",
+            *("get_default_profile", "get_profile", "get_profile_version", "list_pipelines", "list_profile_versions"),
+            *("list_profiles", "search_passages"),
         ),
         ALL,
+    ),
+    **dict.fromkeys(
+        ("archive_profile", "change_profile", "create_profile", "validate_profile"), frozenset({OWNER, ADMIN, EDITOR})
     ),
     **dict.fromkeys(("create_document", "delete_document", "update_document"), WORKING),
     **dict.fromkeys(

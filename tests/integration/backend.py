@@ -11,7 +11,9 @@ import httpx
 from fastapi import FastAPI
 
 from arqueduct.identity import NewIdentity
+from arqueduct.installed import of_registry
 from arqueduct.models import Worker
+from arqueduct.repositories import installations
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
 from arqueduct_backend.main import create_app
@@ -75,6 +77,8 @@ async def beat(worker: TestWorker) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     async with worker.services.database.transaction() as transaction:
         await transaction.session.merge(Worker(id="test", version="0", concurrency=1, beat_at=later))
+        await transaction.session.flush()
+        await installations.tell(transaction.driver, "test", of_registry(worker.services.registry))
 
 
 def files_below(settings: Settings) -> list[str]:

@@ -22,6 +22,7 @@ from tests.integration.worker import TestWorker
 SHARED = {
     "alembic_version": "which revision the schema has",
     "chores": "what workers do now and then, one at a time",
+    "installations": "what workers have installed",
     "embedding_models": "names and lengths of vectors",
     "queue_rules": "limits that who runs the installation sets; read by workers and by functions",
     "workers": "signs of life",

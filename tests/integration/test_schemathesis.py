@@ -50,6 +50,8 @@ ALSO = {
     "PATCH /api/v1/keys/{key_id}": ["422"],  # so here
     "POST /api/v1/auth/password": ["422"],  # a new password may be too easy to guess
     "POST /api/v1/auth/password/reset": ["422"],  # so here
+    "POST /api/v1/profiles": ["422"],  # not each pipeline is installed
+    "PUT /api/v1/profiles/{profile_id}": ["422"],  # so here
     "POST /api/v1/webhooks": ["422"],  # a made-up host is on no network
     "PATCH /api/v1/webhooks/{webhook_id}": ["422"],  # so here
 }

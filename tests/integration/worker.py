@@ -85,17 +85,35 @@ async def working(settings: Settings, me: NewIdentity) -> AsyncIterator[TestWork
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def submit(worker: TestWorker, me: NewIdentity, content: bytes, *, format: Format, name: str = "a file") -> Job:
+async def submit(
+    worker: TestWorker,
+    me: NewIdentity,
+    content: bytes,
+    *,
+    format: Format,
+    name: str = "a file",
+    kind: str = "document.ingest",
+    payload: dict[str, Any] | None = None,
+) -> Job:
     """Stores a document and its job, as the API does."""
     services = worker.services
     blob = Blob(id=new_id(), tenant_id=me.tenant_id, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
     path = services.settings.data_dir / "upload"
     await asyncio.to_thread(_write, path, content)
     await services.storage.put_file(blob_key(me.tenant_id, blob.id), path)
-    return await insert(services.settings, me, blob, format=format, name=name)
+    return await insert(services.settings, me, blob, format=format, name=name, kind=kind, payload=payload)
 
 
-async def insert(settings: Settings, me: NewIdentity, blob: Blob, *, format: Format, name: str) -> Job:
+async def insert(
+    settings: Settings,
+    me: NewIdentity,
+    blob: Blob,
+    *,
+    format: Format,
+    name: str,
+    kind: str = "document.ingest",
+    payload: dict[str, Any] | None = None,
+) -> Job:
     """The transaction of an upload."""
     from arqueduct.database import Role
 
@@ -105,7 +123,12 @@ async def insert(settings: Settings, me: NewIdentity, blob: Blob, *, format: For
         async with database.transaction(me.tenant_id) as transaction:
             kept = await documents.add_blob(transaction, blob)
             job = Job(
-                id=new_id(), tenant_id=me.tenant_id, user_id=me.user_id, kind="document.ingest", document_name=name
+                id=new_id(),
+                tenant_id=me.tenant_id,
+                user_id=me.user_id,
+                kind=kind,
+                document_name=name,
+                payload=payload or {},
             )
             document = Document(
                 tenant_id=me.tenant_id,

@@ -62,7 +62,7 @@ async def _arqueduct_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ArqueductError)  # noqa: S101  # registered for nothing else
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request failed", code=error.code, error=error.message)
-    return problem_of(request, error)
+    return problem_of(request, error, errors=error.details.get("errors", ()))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -31,7 +31,9 @@ from arqueduct_backend.routes import (
     live,
     members,
     oidc,
+    pipelines,
     probes,
+    profiles,
     queue,
     search,
     tenant,
@@ -63,6 +65,7 @@ ROUTERS = {
         *(documents.router, file_sets.router, bulk.router, jobs.router, queue.router, search.router, live.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
+        *(profiles.router, pipelines.router),
     ),
     "": (probes.router,),
 }

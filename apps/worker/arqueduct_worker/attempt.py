@@ -7,12 +7,13 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 
 import asyncpg
 import structlog
+from pydantic import BaseModel
 
 from arqueduct import metrics
 from arqueduct.database import Driver, Transaction
@@ -21,6 +22,7 @@ from arqueduct.formats import Format
 from arqueduct.pipeline import Errand, Stage, StageContext, Subject, Usage
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.jobs import Claimed
+from arqueduct.stage_options import llm_of, options_of
 from arqueduct_worker.ends import Ending, record
 from arqueduct_worker.leases import Lease, Stop
 from arqueduct_worker.services import Services
@@ -99,11 +101,14 @@ class Attempt:
 
     async def _work(self) -> None:
         job, services = self._job, self._services
-        stages = services.registry.stages(job.kind, without=services.settings.disabled_stages)
+        stages = services.registry.stages(
+            job.kind, without=services.settings.disabled_stages, only=job.payload.get("stages")
+        )
+        options = options_of(stages, job.payload.get("options"))
         self._tracker = Tracker(job, stages, services.reporter)
         if stages:
             os.makedirs(self._folder)  # noqa: PTH103  # one call; in a thread it could outlive a cancel
-            context = self._context = await self._open_context(self._tracker)
+            context = self._context = await self._open_context(self._tracker, options)
             for stage in stages:
                 context.checkpoint()  # before the next begins: a stage that stopped early has not reached it
                 self._tracker.begin(stage)
@@ -130,7 +135,7 @@ class Attempt:
         metrics.stage_seconds.labels(stage.name).observe(took)
         log.info("stage finished", stage=stage.name, took=round(took, 3))
 
-    async def _open_context(self, tracker: Tracker) -> StageContext:
+    async def _open_context(self, tracker: Tracker, options: Mapping[str, BaseModel]) -> StageContext:
         services = self._services
         return StageContext(
             job=await self._subject() if self._job.document_id else self._errand(),
@@ -144,6 +149,9 @@ class Attempt:
             sender=services.sender,
             report=tracker.report,
             complete=self._completion,
+            enter=tracker.relabel,
+            options=options,
+            llm=llm_of(self._job.payload.get("llm")),
             is_time_up=self._is_time_up,
         )
 

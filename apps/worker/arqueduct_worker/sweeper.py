@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from datetime import timedelta
+from functools import cached_property
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +16,8 @@ import structlog
 from arqueduct import __version__, metrics
 from arqueduct.bus import AWAY
 from arqueduct.errors import DependencyUnavailable
-from arqueduct.repositories import admission, documents, sweeps
+from arqueduct.installed import Installed, of_registry
+from arqueduct.repositories import admission, documents, installations, sweeps
 from arqueduct_worker.services import Services
 
 __all__ = ["Sweeper"]
@@ -38,6 +40,10 @@ class Sweeper:
         self._lease = settings.lease_time
         self._sweep = settings.sweep
         self._redispatch = timedelta(seconds=settings.redispatch)
+
+    @cached_property
+    def _installed(self) -> Installed:
+        return of_registry(self._services.registry, without=self._services.settings.disabled_stages)
 
     async def beat(self) -> None:
         """Gives signs of life for as long as the process lives; nothing else that takes long must silence them."""
@@ -91,6 +97,7 @@ class Sweeper:
                 concurrency=services.settings.worker_concurrency,
                 running=len(services.leases),
             )
+            await installations.tell(transaction.driver, services.name, self._installed)
 
     async def _count(self) -> None:
         services = self._services

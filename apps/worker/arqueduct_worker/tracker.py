@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from arqueduct import storable
 from arqueduct.pipeline import Stage
-from arqueduct.progress import Span, eta_seconds, overall, spans
+from arqueduct.progress import Span, eta_seconds, overall, part, spans
 from arqueduct.repositories.jobs import Claimed, Step
 from arqueduct_worker.reporter import Reporter
 
@@ -22,7 +22,7 @@ class Tracker:
         self._job = job
         self._reporter = reporter
         self._spans = spans(stages)
-        self._span = Span(start=0, end=0)
+        self._whole = self._span = Span(start=0, end=0)
         self._began = time.monotonic()
         self.reached = job.progress
         self._loop = asyncio.get_running_loop()
@@ -30,8 +30,17 @@ class Tracker:
 
     def begin(self, stage: Stage) -> None:
         """The job enters a stage: always written and told."""
-        self.stage, self._span = stage.label, self._spans[stage.name]
+        self.stage = stage.label
+        self._whole = self._span = self._spans[stage.name]
         self._say(0, 0, "", None, is_new_stage=True)
+
+    def relabel(self, label: str, start: float, end: float) -> None:
+        """The stage enters a part of its own, from `start` to `end` of it; from any thread."""
+        if threading.get_ident() == self._thread:
+            self.stage, self._span = label, part(self._whole, start, end)
+            self._say(0, 0, "", None, is_new_stage=True)
+        else:
+            self._loop.call_soon_threadsafe(self.relabel, label, start, end)
 
     def report(self, done: int, total: int, unit: str, message: str | None) -> None:
         """How far the stage is; from any thread, as often as it likes."""

@@ -19,7 +19,8 @@ __all__ = [
 class ArqueductError(Exception):
     """Something went wrong inside Arqueduct."""
 
-    code: ClassVar[str] = "internal_error"
+    code: str = "internal_error"
+    """Of a class; an error may have one of its own, as `advice`."""
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     advice: str = "Look into the log under the request id, and report it if it comes again."

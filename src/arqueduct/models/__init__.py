@@ -9,6 +9,7 @@ from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embeddin
 from arqueduct.models.file_sets import FileSet, FileSetFile
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
 from arqueduct.models.parents import ChildDelta, ChildError, Parent
+from arqueduct.models.profiles import Installation, Profile, ProfileVersion
 from arqueduct.models.projects import Project, ProjectRun
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -29,6 +30,7 @@ __all__ = [
     "FairShare",
     "FileSet",
     "FileSetFile",
+    "Installation",
     "Invitation",
     "Job",
     "JobAttempt",
@@ -37,6 +39,8 @@ __all__ = [
     "Membership",
     "Parent",
     "PasswordReset",
+    "Profile",
+    "ProfileVersion",
     "Project",
     "ProjectRun",
     "QueueRule",

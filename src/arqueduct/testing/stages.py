@@ -1,10 +1,12 @@
 """A context to run a stage in, without a worker and without servers."""
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from arqueduct.artifacts import SEPARATOR, Page, writing
 from arqueduct.database import Database, Role, Transaction
@@ -25,13 +27,20 @@ NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
 
 def stage_context(
-    folder: Path, *, pages: Sequence[str] = (), settings: Settings | None = None, reports: list[Any] | None = None
+    folder: Path,
+    *,
+    pages: Sequence[str] = (),
+    settings: Settings | None = None,
+    reports: list[Any] | None = None,
+    labels: list[str] | None = None,
+    options: Mapping[str, BaseModel] | None = None,
 ) -> StageContext:
     """A document as extract would leave it: `pages` are written to `context.pages_path`; blocks.
 
     `folder` stands for the attempt's work folder. Storage is in memory, the embedder is `HashingEmbedder`, and each
-    call of `progress` adds `(done, total, unit, message)` to `reports`. There is no Postgres and no parser process: a
-    transaction raises `DependencyUnavailable`, a parser and the completion raise `NotImplementedError`.
+    call of `progress` adds `(done, total, unit, message)` to `reports`, each of `relabel` its label to `labels`.
+    `options` are those of stages by their names, as `stage_options.options_of` gives them. There is no Postgres and no
+    parser process: a transaction raises `DependencyUnavailable`, a parser and the completion `NotImplementedError`.
     """
     said = [] if reports is None else reports
     context = StageContext(
@@ -46,6 +55,8 @@ def stage_context(
         sender=Sender(Guard((), environment="production"), SecretKeys([secrets.token_urlsafe(32)])),
         report=lambda done, total, unit, message: said.append((done, total, unit, message)),
         complete=_no_completion,
+        enter=lambda label, _start, _end: None if labels is None else labels.append(label),
+        options=options or {},
         recipe=["testing"],
         facts={"pages": len(pages), "characters": len(SEPARATOR.join(pages))},
     )
@@ -73,10 +84,30 @@ def _subject() -> Subject:
 
 
 class _NoParsers:
-    async def extract(self, source: Path, format: Format, target: Path, on_progress: OnProgress) -> Any:
+    async def extract(
+        self,
+        source: Path,
+        format: Format,
+        target: Path,
+        on_progress: OnProgress,
+        *,
+        max_pages: int | None = None,
+        max_chars: int | None = None,
+        navigation: bool = False,
+    ) -> Any:
         raise NotImplementedError("A context for tests has no parser processes.")
 
-    async def chunk(self, source: Path, target: Path, on_progress: OnProgress, *, format: Format | None = None) -> Any:
+    async def chunk(
+        self,
+        source: Path,
+        target: Path,
+        on_progress: OnProgress,
+        *,
+        format: Format | None = None,
+        size: int | None = None,
+        overlap: int | None = None,
+        headings: bool | None = None,
+    ) -> Any:
         raise NotImplementedError("A context for tests has no parser processes.")
 
 

@@ -161,7 +161,7 @@ def _pages(request: Extract, metadata: dict[str, str], tell: Tell) -> Iterator[P
     elif request.format is Format.HTML:
         from arqueduct_worker.parsing import html
 
-        page = html.extract(path, chars, tell)
+        page = html.extract(path, chars, tell, navigation=request.navigation)
         metadata |= {"title": page.heading} if page.heading else {}
         yield page
     else:

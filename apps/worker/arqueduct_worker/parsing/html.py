@@ -59,8 +59,12 @@ SUPERSETS: Final = {  # what browsers read for a label, by the WHATWG Encoding S
 }
 
 
-def extract(path: Path, most_chars: int, progress: Callable[[int, int, str], None]) -> Page:
-    """The visible text as one page, the title as its heading. Raises `DocumentTooLong`, `DocumentHasNoText`."""
+def extract(
+    path: Path, most_chars: int, progress: Callable[[int, int, str], None], *, navigation: bool = False
+) -> Page:
+    """The visible text as one page, the title as its heading; without menus, unless `navigation` wants them or there is
+    nothing else. Raises `DocumentTooLong`, `DocumentHasNoText`.
+    """
     # Markup may be several times the text that it carries.
     source = text.decode(path, 4 * most_chars, encoding=_declared(path))
     size = len(source)
@@ -68,7 +72,9 @@ def extract(path: Path, most_chars: int, progress: Callable[[int, int, str], Non
     tree = LexborHTMLParser(source)
     del source
     title = _title(tree)
-    body = _visible(tree, skip_chrome=True, progress=lambda done: progress(min(done, size), size, "characters"))
+    body = _visible(
+        tree, skip_chrome=not navigation, progress=lambda done: progress(min(done, size), size, "characters")
+    )
     body = body or _visible(tree, skip_chrome=False, progress=lambda _: None)
     if not body:
         raise DocumentHasNoText("The page has no text that a reader would see.")

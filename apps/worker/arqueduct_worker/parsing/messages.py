@@ -32,6 +32,8 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     target: str
     max_pages: int
     max_text_chars: int
+    navigation: bool = False
+    """Whether the menus of a web page are a part of its text."""
 
 
 class ChunkText(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -23,7 +23,7 @@ from arqueduct.settings import Settings
 from arqueduct_worker.parsing.messages import ChunkText, Done, Extract, Failed, Request
 from arqueduct_worker.parsing.process import ParserProcess
 
-__all__ = ["Chunked", "Extracted", "OnProgress", "ParserPool"]
+__all__ = ["Chunked", "Extracted", "OnProgress", "ParserPool", "lower"]
 
 OnProgress = Callable[[int, int, str], None]
 
@@ -70,9 +70,20 @@ class ParserPool:
         await asyncio.gather(*(process.kill() for process in list(self._all)))
         self._all.clear()
 
-    async def extract(self, source: Path, format: Format, target: Path, on_progress: OnProgress) -> Extracted:
+    async def extract(
+        self,
+        source: Path,
+        format: Format,
+        target: Path,
+        on_progress: OnProgress,
+        *,
+        max_pages: int | None = None,
+        max_chars: int | None = None,
+        navigation: bool = False,
+    ) -> Extracted:
         """Writes the document's pages to `target`; `on_progress(done, total, unit)` is called on the event loop.
 
+        Limits lower those of the settings; `navigation` keeps the menus of web pages.
         Raises the `PermanentError` that fits the document, `DocumentTimeout` and `ParserCrashed` among them, or
         `ParserKilled`, which is worth another try.
         """
@@ -81,8 +92,9 @@ class ParserPool:
                 source=_absolute(source),
                 format=format,
                 target=_absolute(target),
-                max_pages=self._settings.max_pages,
-                max_text_chars=self._settings.max_text_chars,
+                max_pages=lower(self._settings.max_pages, max_pages),
+                max_text_chars=lower(self._settings.max_text_chars, max_chars),
+                navigation=navigation,
             ),
             on_progress,
         )
@@ -95,18 +107,22 @@ class ParserPool:
         on_progress: OnProgress,
         *,
         format: Format | None = None,
+        size: int | None = None,
+        overlap: int | None = None,
+        headings: bool | None = None,
     ) -> Chunked:
         """Writes the chunks of the pages in `source` to `target`. Raises as `extract` does.
 
-        `format` is the document's: only where it writes headings as `# Title` are such lines taken for headings.
+        `format` is the document's: only where it writes headings as `# Title` are such lines taken for headings, unless
+        `headings` says so. `size` and `overlap` are characters, by default those of the settings.
         """
         done = await self._ask(
             ChunkText(
                 source=_absolute(source),
                 target=_absolute(target),
-                chunk_chars=self._settings.chunk_chars,
-                overlap=self._settings.chunk_overlap,
-                markdown=format is None or format in MARKDOWN_LIKE,
+                chunk_chars=self._settings.chunk_chars if size is None else size,
+                overlap=self._settings.chunk_overlap if overlap is None else overlap,
+                markdown=(format is None or format in MARKDOWN_LIKE) if headings is None else headings,
             ),
             on_progress,
         )
@@ -157,6 +173,11 @@ class ParserPool:
     async def _discard(self, process: ParserProcess) -> None:
         self._all.discard(process)
         await process.kill()
+
+
+def lower(limit: int, wanted: int | None) -> int:
+    """What a document is held to: a profile can lower the limit of the installation, and not lift it."""
+    return limit if wanted is None else min(limit, wanted)
 
 
 def _absolute(path: Path) -> str:

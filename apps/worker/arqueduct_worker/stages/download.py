@@ -13,6 +13,7 @@ class Download(Stage):
     name = "download"
     label = "downloading"
     weight = 0.15
+    about = "Brings the file to the worker."
 
     async def run(self, context: StageContext) -> None:
         subject = context.subject

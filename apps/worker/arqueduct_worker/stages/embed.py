@@ -8,14 +8,16 @@ from itertools import islice
 from uuid import UUID
 
 from pgvector import HalfVector
+from pydantic import Field
 
 from arqueduct import metrics
 from arqueduct.artifacts import Chunk, read_lines
 from arqueduct.embedding import Vectors
 from arqueduct.errors import LeaseLost
 from arqueduct.pipeline import Stage, StageContext
+from arqueduct.stage_options import Options
 
-__all__ = ["Embed", "text_hash"]
+__all__ = ["Embed", "EmbedOptions", "text_hash"]
 
 _KNOWN = "SELECT text_hash FROM embeddings WHERE tenant_id = $1 AND model_id = $2 AND text_hash = ANY ($3::bytea[])"
 
@@ -27,9 +29,17 @@ _KEEP = """
     ON CONFLICT DO NOTHING
 """
 
-
+MANY = 10**6
 CHARACTERS_A_TOKEN = 4
 """The usual estimate for English; providers bill what they count themselves."""
+
+
+class EmbedOptions(Options):
+    """How vectors are bought."""
+
+    requests: int | None = Field(default=None, ge=1, le=64, examples=[1])
+    """Requests under way at the model, for work that can wait. Null, or more than the installation has: as many as
+    that."""
 
 
 class Embed(Stage):
@@ -38,9 +48,12 @@ class Embed(Stage):
     name = "embed"
     label = "embedding"
     weight = 0.45
+    about = "Finds or makes a vector for every passage."
+    options = EmbedOptions
 
     async def run(self, context: StageContext) -> None:
         total: int = context.facts["chunks"]
+        most = min(context.settings.embedding_requests, context.options_of(self, EmbedOptions).requests or MANY)
         done = 0
         batches = _batches(read_lines(context.chunks_path, Chunk), context.embedder.batch)
         under_way: set[asyncio.Task[int]] = set()
@@ -48,7 +61,7 @@ class Embed(Stage):
             while True:
                 while (
                     not context.is_time_up
-                    and len(under_way) < context.settings.embedding_requests
+                    and len(under_way) < most
                     and (batch := await asyncio.to_thread(next, batches, None))
                 ):
                     under_way.add(asyncio.create_task(_embed(context, batch)))

@@ -1,12 +1,30 @@
 """Turns the bytes into pages of text, in a parser process; takes the text kept by an earlier run where there is one."""
 
+from collections.abc import Iterator
+
+from pydantic import Field
+
 from arqueduct import metrics
 from arqueduct.errors import NotFound
+from arqueduct.formats import Format
 from arqueduct.pipeline import Stage, StageContext
+from arqueduct.stage_options import Options
 from arqueduct_worker import kept_text
 from arqueduct_worker.parsing import RECIPE
+from arqueduct_worker.parsing.pool import lower
 
-__all__ = ["Extract"]
+__all__ = ["Extract", "ExtractOptions"]
+
+
+class ExtractOptions(Options):
+    """How text is read. Limits lower those of the installation and cannot lift them."""
+
+    max_pages: int | None = Field(default=None, ge=1, le=1_000_000, examples=[500])
+    """Most pages of a document; one with more fails as `document_too_long`."""
+    max_chars: int | None = Field(default=None, ge=1, le=1_000_000_000, examples=[2_000_000])
+    """Most characters of a document; one with more fails as `document_too_long`."""
+    navigation: bool = Field(default=False, examples=[False])
+    """Whether the menus of web pages are a part of their text."""
 
 
 class Extract(Stage):
@@ -15,17 +33,13 @@ class Extract(Stage):
     name = "extract"
     label = "extracting"
     weight = 0.20
+    about = "Reads the text out of the file."
+    options = ExtractOptions
 
     async def run(self, context: StageContext) -> None:
         subject = context.subject
-        settings = context.settings
-        # The name decides between Markdown and plain text, so the same bytes may be read in two ways.
-        context.recipe[:] = [
-            RECIPE,
-            subject.format,
-            f"pages<={settings.max_pages}",
-            f"chars<={settings.max_text_chars}",
-        ]
+        options = context.options_of(self, ExtractOptions)
+        context.recipe[:] = _recipe(context, options)
         try:
             await kept_text.fetch(context)
         except NotFound:
@@ -34,6 +48,9 @@ class Extract(Stage):
                 subject.format,
                 context.pages_path,
                 lambda done, total, unit: context.progress(done, total, unit),
+                max_pages=options.max_pages,
+                max_chars=options.max_chars,
+                navigation=options.navigation,
             )
             context.facts.update(
                 pages=extracted.pages, characters=extracted.chars, title=extracted.title, metadata=extracted.metadata
@@ -42,3 +59,15 @@ class Extract(Stage):
             metrics.pages.inc(extracted.pages)
         pages = context.facts["pages"]
         context.progress(pages, pages, "pages")
+
+
+def _recipe(context: StageContext, options: ExtractOptions) -> Iterator[str]:
+    """Whatever decides about the text, and nothing else: kept text is found again under it."""
+    settings, kind = context.settings, context.subject.format
+    yield RECIPE
+    # The name decides between Markdown and plain text, so the same bytes may be read in two ways.
+    yield kind
+    yield f"pages<={lower(settings.max_pages, options.max_pages)}"
+    yield f"chars<={lower(settings.max_text_chars, options.max_chars)}"
+    if options.navigation and kind is Format.HTML:
+        yield "navigation"

@@ -51,6 +51,7 @@ class Store(Stage):
     name = "store"
     label = "storing"
     weight = 0.15
+    about = "Makes the passages searchable, and ends the job."
 
     async def run(self, context: StageContext) -> None:
         document_id = context.subject.document_id
