@@ -39,7 +39,11 @@ MAY: Mapping[str, frozenset[str]] = {
     ),
     **dict.fromkeys(("create_document", "delete_document", "update_document"), WORKING),
     **dict.fromkeys(
-        ("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"), MEMBERS
+        (
+            *("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"),
+            "get_processing",
+        ),
+        MEMBERS,
     ),
     **dict.fromkeys(
         (

@@ -10,6 +10,7 @@ __all__ = ["TAGS", "add_examples"]
 TAGS = {
     "documents": "Files that were uploaded, their text and passages.",
     "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
+    "analytics": "How processing went: durations, errors, waits and throughput.",
     "search": "Passages that answer a question.",
     "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",
     "webhooks": "Receivers that are told what happens, and the log of what was told to them.",

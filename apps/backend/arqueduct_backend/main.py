@@ -19,6 +19,7 @@ from arqueduct_backend.cross_origin import CrossOrigin
 from arqueduct_backend.idempotency import KeptAnswers
 from arqueduct_backend.middleware import BodyLimit, HeadLimit, Requests
 from arqueduct_backend.routes import (
+    analytics,
     audit,
     auth,
     bulk,
@@ -58,6 +59,7 @@ Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on 
 ROUTERS = {
     PREFIX: (
         *(documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
+        analytics.router,
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
     ),

@@ -8,6 +8,7 @@ from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Member
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
+from arqueduct.models.stage_runs import StageRate, StageRun, StageRunSum
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "QueueRule",
     "RefreshToken",
     "Session",
+    "StageRate",
+    "StageRun",
+    "StageRunSum",
     "Tenant",
     "User",
     "WebhookAttempt",
