@@ -56,10 +56,14 @@ LEAST_SHARE = 0.05
 """Of a stage or a job; an own pace from less of the work would swing wildly."""
 WEIGHT_VARIANCE = 1.0
 """Of a stage that was never measured, guessed by its declared weight: wrong by a factor of e is usual."""
+CERTAIN = 1e-9
+"""Of a variance: less is as good as none, and no number to divide by."""
 FAR = 5.0
 """Standard deviations by which a stage is overdue, from where on the tail is computed by its limit."""
 LEAST_BASIS = 2.0
 """Seconds for which rates were watched."""
+LEAST_RATE = 1e-6
+"""Units of work a second; less is standing still."""
 STALLED = 8.0
 """The slower of two rates counts for at least this part of the faster one."""
 LARGEST_CLASS = 20
@@ -191,7 +195,9 @@ def pace(elapsed: float, share: float) -> Guess | None:
 
 def left_of(guess: Guess, elapsed: float) -> Guess:
     """What is left of something that has taken `elapsed` seconds already and is not over."""
-    if elapsed <= LEAST or guess.variance <= 0:
+    if elapsed <= LEAST:
+        return guess
+    if guess.variance <= CERTAIN:
         return Guess(mean=math.log(max(math.exp(guess.mean) - elapsed, LEAST)), variance=guess.variance)
     deviation = math.sqrt(guess.variance)
     late = (math.log(elapsed) - guess.mean) / deviation
@@ -207,7 +213,7 @@ def left_of(guess: Guess, elapsed: float) -> Guess:
 
 def blended(one: Guess, other: Guess) -> Guess:
     """Both together: the surer one counts more, and where they contradict each other neither is sure."""
-    if one.variance <= 0 or other.variance <= 0:
+    if min(one.variance, other.variance) <= CERTAIN:
         return min(one, other, key=lambda guess: guess.variance)
     total = 1 / one.variance + 1 / other.variance
     mine = 1 / one.variance / total
@@ -273,7 +279,7 @@ def of_backlog(work: float, *, fast: float, slow: float, basis: float) -> Estima
     """
     if work <= 0:
         return Estimate(low=0.0, middle=0.0, high=0.0)
-    if basis < LEAST_BASIS or max(fast, slow) <= 0:
+    if basis < LEAST_BASIS or max(fast, slow) < LEAST_RATE:
         return None
     # A rate of nothing, of late, is a pause: how long it lasts nobody knows, but it is no reason to say "never".
     least = max(min(fast, slow), max(fast, slow) / STALLED)

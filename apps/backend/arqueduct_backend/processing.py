@@ -1,7 +1,7 @@
 """What the analytics of processing say: per stage how often, how long, with which errors; what was done when."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -117,7 +117,7 @@ class _Tally:
     def errors(self) -> int:
         return self.codes.total()
 
-    def add(self, row: Mapping[str, int], code: str) -> None:
+    def add(self, row: asyncpg.Record, code: str) -> None:
         if code:
             self.codes[code] += row["runs"]
             return

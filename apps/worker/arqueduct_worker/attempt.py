@@ -130,7 +130,7 @@ class Attempt:
         except Exception as error:
             metrics.stage_errors.labels(stage.name, getattr(error, "code", "internal_error")).inc()
             if not isinstance(error, LeaseLost | DocumentDeleted):  # nothing went wrong with the stage
-                self._note(stage.name, time.monotonic() - began, code=problem_of(error, stage.label)["code"])
+                self._note(stage.name, time.monotonic() - began, code=str(problem_of(error, stage.label)["code"]))
             raise
         took = time.monotonic() - began
         metrics.stage_seconds.labels(stage.name).observe(took)

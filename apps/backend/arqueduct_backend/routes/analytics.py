@@ -62,7 +62,7 @@ async def get_processing(
 
     Numbers are of runs that ended within the range, which is rounded to whole hours; they follow within seconds.
     """
-    kept = day_of(datetime.now(UTC)) - timedelta(days=services.settings.keep_stage_runs_days - 1)
+    kept = day_of(datetime.now(UTC) - timedelta(days=services.settings.keep_stage_runs_days))
     low, high = _range(from_, to, hours_since=kept)
     by = group or ("hour" if high - low <= BY_HOUR and low >= kept else "day")
     if by == "hour" and (high - low > LONGEST_BY_HOUR or low < kept):
