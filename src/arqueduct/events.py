@@ -51,6 +51,9 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     """`{done, total, unit}` within the stage, where it counts something. Of a parent: its children by state, and
     `current`, those that run."""
     eta_seconds: int | None
+    """Seconds left while it runs, as likely too many as too few; null: nobody can tell yet."""
+    eta_range: list[int] | None = None
+    """`[least, most]` seconds left: what comes lies between them eight times in ten."""
     error: dict[str, Any] | None
     attempt: int
     seq: int

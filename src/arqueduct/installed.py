@@ -55,6 +55,8 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one worker, or all of them, can run for a profile."""
 
     pipelines: tuple[InstalledPipeline, ...]
+    kinds: tuple[str, ...] = ()
+    """Of all pipelines that can run, those too that no profile is for."""
 
     def pipeline(self, kind: str) -> InstalledPipeline | None:
         return next((pipeline for pipeline in self.pipelines if pipeline.kind == kind), None)
@@ -62,22 +64,25 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_registry(registry: Registry, *, without: frozenset[str] = frozenset()) -> Installed:
     """What a worker with these packages tells. A pipeline that lacks a stage cannot run, and is left out."""
-    kinds = [kind for kind in sorted(registry.kinds) if _is_offered(registry, kind, without)]
-    return Installed(pipelines=tuple(_pipeline(registry, kind, without) for kind in kinds))
+    kinds = [kind for kind in sorted(registry.kinds) if registry.can_run(kind, without=without)]
+    offered = [kind for kind in kinds if _is_offered(registry, kind)]
+    return Installed(pipelines=tuple(_pipeline(registry, kind, without) for kind in offered), kinds=tuple(kinds))
 
 
 def merged(told: Iterable[Installed]) -> Installed:
     """Of several workers; where they differ about a pipeline, the first has it."""
     found: dict[str, InstalledPipeline] = {}
+    kinds: set[str] = set()
     for installed in told:
+        kinds.update(installed.kinds)
         for pipeline in installed.pipelines:
             found.setdefault(pipeline.kind, pipeline)
-    return Installed(pipelines=tuple(found[kind] for kind in sorted(found)))
+    return Installed(pipelines=tuple(found[kind] for kind in sorted(found)), kinds=tuple(sorted(kinds)))
 
 
-def _is_offered(registry: Registry, kind: str, without: frozenset[str]) -> bool:
+def _is_offered(registry: Registry, kind: str) -> bool:
     pipeline = registry.pipeline(kind)
-    return pipeline is not None and pipeline.for_profiles and registry.can_run(kind, without=without)
+    return pipeline is not None and pipeline.for_profiles
 
 
 def _pipeline(registry: Registry, kind: str, without: frozenset[str]) -> InstalledPipeline:

@@ -23,6 +23,10 @@ job_ends = Counter("arqueduct_jobs_finished_total", "Attempts by how they ended.
 job_wait_seconds = Histogram(
     "arqueduct_job_wait_seconds", "From due to claimed.", ["kind"], buckets=SECONDS, registry=REGISTRY
 )
+stage_runs = Counter("arqueduct_stage_runs_total", "Runs of stages written for analytics.", registry=REGISTRY)
+stage_runs_dropped = Counter(
+    "arqueduct_stage_runs_dropped_total", "Runs of stages that analytics do not have.", registry=REGISTRY
+)
 job_retries = Counter("arqueduct_job_retries_total", "Failed attempts that are tried again.", registry=REGISTRY)
 lease_expiries = Counter(
     "arqueduct_lease_expiries_total", "Leases that lapsed because a worker gave no sign of life.", registry=REGISTRY

@@ -1,13 +1,10 @@
-"""How far a job is: the share of each stage, overall progress, time left. Values in, values out."""
+"""How far a job is: the share of each stage, overall progress. Values in, values out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Span", "eta_seconds", "overall", "part", "spans"]
-
-LEAST_BASIS = 0.05
-"""An estimate from less of the work than this would swing wildly; none is shown then."""
+__all__ = ["Span", "overall", "part", "share", "spans"]
 
 
 class Weighted(Protocol):
@@ -47,12 +44,9 @@ def part(span: Span, start: float, end: float) -> Span:
 
 def overall(span: Span, done: int, total: int) -> float:
     """Progress of the whole job when its stage has done `done` of `total` units; a stage of unknown size is at 0."""
-    share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-    return span.start + (span.end - span.start) * share
+    return span.start + (span.end - span.start) * share(done, total)
 
 
-def eta_seconds(elapsed: float, progress: float) -> int | None:
-    """Seconds left at the pace so far, `elapsed` seconds for `progress`; `None` while there is no basis."""
-    if progress < LEAST_BASIS or elapsed <= 0:
-        return None
-    return round(elapsed * (1 - progress) / progress)
+def share(done: int, total: int) -> float:
+    """0 … 1; 0 while the total is unknown."""
+    return min(max(done / total, 0.0), 1.0) if total > 0 else 0.0

@@ -220,6 +220,12 @@ class Settings(BaseSettings):
     keep_deliveries_days: float = Field(
         30, ge=0, le=36_500, description="Days the log of a webhook delivery is kept after its end."
     )
+    keep_stage_runs_days: float = Field(
+        30, ge=0, le=36_500, description="Days each run of a stage is kept, and their sums by the hour."
+    )
+    keep_analytics_days: float = Field(
+        400, ge=0, le=36_500, description="Days the daily sums of runs are kept: a year and some to compare it with."
+    )
     housekeeping: float = Field(300, gt=0, description="Seconds between two looks for jobs and history to delete.")
     janitor_hours: float = Field(
         24, ge=0, le=87_600, description="Hours between two searches of the storage for files nobody needs; 0: never."

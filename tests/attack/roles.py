@@ -51,7 +51,11 @@ MAY: Mapping[str, frozenset[str]] = {
         WORKING,
     ),
     **dict.fromkeys(
-        ("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"), MEMBERS
+        (
+            *("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"),
+            "get_processing",
+        ),
+        MEMBERS,
     ),
     **dict.fromkeys(
         (

@@ -25,6 +25,8 @@ GIVEN: dict[str, dict[str, Any]] = {
     "audit_log": {"outcome": "done"},
     "invitations": {"role": "viewer"},
     "sessions": {"method": "password"},
+    "stage_run_sums": {"span": "day"},
+    "stage_runs": {"outcome": "ok"},
     "webhook_endpoints": {"url": "http://127.0.0.1:65500/", "events": ["*"]},
 }
 """Columns of a made-up row that cannot have just any value of their type."""

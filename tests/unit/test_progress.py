@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arqueduct.pipeline import registry
-from arqueduct.progress import Span, eta_seconds, overall, spans
+from arqueduct.progress import Span, overall, spans
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,3 @@ def test_spans_lie_end_to_end_from_zero_to_one(weights: list[float]) -> None:
 )
 def test_progress_within_a_stage(done: int, total: int, expected: float) -> None:
     assert overall(Span(start=0.4, end=0.85), done, total) == pytest.approx(expected)
-
-
-def test_time_left_needs_a_basis() -> None:
-    assert eta_seconds(1.0, 0.01) is None
-    assert eta_seconds(30.0, 0.5) == 30

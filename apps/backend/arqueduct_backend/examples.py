@@ -12,6 +12,7 @@ TAGS = {
     "file sets": "Documents that belong together: many files in one request, and how far they are.",
     "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
     "profiles": "How documents are processed, and what is installed for it.",
+    "analytics": "How processing went: durations, errors, waits and throughput.",
     "search": "Passages that answer a question.",
     "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",
     "webhooks": "Receivers that are told what happens, and the log of what was told to them.",

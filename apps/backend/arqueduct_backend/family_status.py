@@ -15,7 +15,15 @@ from arqueduct.models import Job
 from arqueduct.repositories import children, parents
 from arqueduct.repositories.parents import Tally
 from arqueduct_backend import cursors
-from arqueduct_backend.family_schemas import ChildCounts, ChildJob, Cost, ErrorPolicy, FamilyStatus, Throughput
+from arqueduct_backend.family_schemas import (
+    ChildCounts,
+    ChildJob,
+    Cost,
+    ErrorPolicy,
+    Estimate,
+    FamilyStatus,
+    Throughput,
+)
 from arqueduct_backend.pages import page_of
 from arqueduct_backend.schemas import Page, error_of
 
@@ -60,7 +68,7 @@ async def status_of(
         pages_done=tally.pages,
         chunks_done=tally.chunks,
         throughput=_throughput(tally, job, moment),
-        eta=None,
+        eta=_eta(row, tally, job, moment) if state not in FINAL else None,
         errors=await parents.errors(driver, job.id),
         cost=Cost(tokens=tally.tokens, embedding_requests=tally.embedding_requests, cache_hits=tally.cache_hits),
         slowest=[ChildJob.of(child) for child in slowest],
@@ -99,6 +107,14 @@ def _state(row: asyncpg.Record, tally: Tally, told: JobState) -> JobState:
         is_stopping=row["asked"] == Asked.STOP,
         forgiven=row["forgiven"],
     ).state
+
+
+def _eta(row: asyncpg.Record, tally: Tally, job: Job, moment: datetime) -> Estimate | None:
+    left = tally.left(row["fast_rate"], row["slow_rate"], parents.since(job.started_at, moment))
+    if left is None:
+        return None
+    low, high = left.range
+    return Estimate(seconds=left.seconds, low=low, high=high)
 
 
 def _throughput(tally: Tally, job: Job, moment: datetime) -> Throughput | None:

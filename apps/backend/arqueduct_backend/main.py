@@ -20,10 +20,13 @@ from arqueduct_backend.cross_origin import CrossOrigin
 from arqueduct_backend.idempotency import KeptAnswers
 from arqueduct_backend.middleware import BodyLimit, HeadLimit, Requests
 from arqueduct_backend.routes import (
+    analytics,
     audit,
     auth,
+    batches,
     bulk,
     documents,
+    errors,
     file_sets,
     invitations,
     jobs,
@@ -34,6 +37,7 @@ from arqueduct_backend.routes import (
     pipelines,
     probes,
     profiles,
+    projects,
     queue,
     search,
     tenant,
@@ -62,10 +66,10 @@ Every answer of 400 and above is a problem (RFC 9457) with a `code` to match on 
 
 ROUTERS = {
     PREFIX: (
-        *(documents.router, file_sets.router, bulk.router, jobs.router, queue.router, search.router, live.router),
+        *(documents.router, file_sets.router, projects.router, batches.router, profiles.router, pipelines.router),
+        *(bulk.router, jobs.router, errors.router, queue.router, search.router, live.router, analytics.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
-        *(profiles.router, pipelines.router),
     ),
     "": (probes.router,),
 }

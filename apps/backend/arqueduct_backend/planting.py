@@ -6,7 +6,6 @@ from uuid import UUID
 
 import asyncpg
 import structlog
-from arqueduct.profiles import Profile, payload_of
 from starlette.responses import Response
 
 from arqueduct import models
@@ -22,7 +21,8 @@ from arqueduct.errors import (
 )
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, JobState, Priority
-from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects, quotas
+from arqueduct.profiles import Profile, payload_of
+from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects
 from arqueduct.repositories.children import BATCH, PROJECT, Brood
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
@@ -97,9 +97,8 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
     """
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
-        await _check_action(transaction, asked.action)
+        await _check_action(transaction, services, asked.action)
         document_ids = await _documents_of(transaction, asked, services.settings.max_family)
-        await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=len(document_ids))
         profile = await profiles.resolve(transaction, asked.profile) if asked.profile else None
         if profile is not None and profile.settings.pipeline != asked.action:
             raise ProfileInvalid(f"The profile {profile.name} is for jobs of the kind {profile.settings.pipeline}.")
@@ -147,7 +146,6 @@ async def _run(
     skips = profile.settings.duplicates == "skip"
     document_ids, skipped = await projects.documents_of(transaction, of.file_set_id, skips_duplicates=skips)
     _check_number(len(document_ids), services.settings.max_family)
-    await quotas.check(transaction, tenant_id=of.tenant_id, user_id=acting.identity.user_id, jobs=len(document_ids))
     row = await children.plant(
         transaction.driver,
         _brood(
@@ -214,8 +212,12 @@ def _check_number(documents: int, most: int) -> None:
         raise TooManyDocuments(f"A project or a batch may have {most:,} documents.", limit=most)
 
 
-async def _check_action(transaction: Transaction, action: str) -> None:
-    if not action.startswith(OF_DOCUMENTS) or not await installations.has_kind(transaction.driver, action):
+async def _check_action(transaction: Transaction, services: State, action: str) -> None:
+    """What is built in needs no worker to say so."""
+    if action == INGEST:
+        return
+    there = await installations.installed(transaction.driver, alive=services.settings.alive_time)
+    if not action.startswith(OF_DOCUMENTS) or action not in there.kinds:
         raise ActionUnknown(f"No pipeline of the kind {action} is installed for documents.")
 
 

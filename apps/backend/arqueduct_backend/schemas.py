@@ -8,8 +8,10 @@ import asyncpg
 from pydantic import BaseModel, ConfigDict, Field
 
 from arqueduct import models
+from arqueduct.eta import Estimate
 from arqueduct.lifecycle import JobState, Priority
 from arqueduct.repositories.documents import Listed
+from arqueduct.repositories.jobs import eta_range
 from arqueduct.repositories.lists import Workforce
 from arqueduct.search import Hit, Mode
 
@@ -80,6 +82,10 @@ class Job(Answer):
     attempt: int
     """0 before the first worker took it."""
     eta_seconds: int | None
+    """Seconds until it is done, as likely too many as too few; null: nobody can tell. Of a queued job, with its wait,
+    only where one job is asked for."""
+    eta_range: list[int] | None = Field(examples=[[31, 58]])
+    """`[least, most]` seconds until it is done: what comes lies between them eight times in ten."""
     error: JobError | None
     document_id: UUID | None
     document_name: str | None
@@ -100,7 +106,9 @@ class Job(Answer):
     """Which of the tenant's jobs goes first: `interactive`, then `normal`, then `bulk`."""
 
     @classmethod
-    def of(cls, row: models.Job, workforce: Workforce, position: int | None = None) -> "Job":
+    def of(
+        cls, row: models.Job, workforce: Workforce, position: int | None = None, eta: Estimate | None = None
+    ) -> "Job":
         return cls.model_validate(
             {
                 "id": row.id,
@@ -111,7 +119,8 @@ class Job(Answer):
                 "message": row.message,
                 "details": row.details,
                 "attempt": row.fence,
-                "eta_seconds": row.eta_seconds,
+                "eta_seconds": eta.seconds if eta else row.eta_seconds,
+                "eta_range": eta.range if eta else eta_range(JobState(row.state), row.eta_seconds, row.eta_range),
                 "error": error_of(row.error),
                 "document_id": row.document_id,
                 "document_name": row.document_name,

@@ -17,14 +17,17 @@ from pydantic import BaseModel
 
 from arqueduct import metrics
 from arqueduct.database import Driver, Transaction
-from arqueduct.errors import DocumentDeleted, LeaseLost, TimeIsUp
+from arqueduct.errors import DocumentDeleted, JobTimeout, LeaseLost, TimeIsUp
+from arqueduct.eta import JOB
 from arqueduct.formats import Format
 from arqueduct.pipeline import Errand, Stage, StageContext, Subject, Usage
 from arqueduct.repositories import documents, jobs
 from arqueduct.repositories.jobs import Claimed
+from arqueduct.retry import problem_of
 from arqueduct.stage_options import llm_of, options_of
 from arqueduct_worker.ends import Ending, record
 from arqueduct_worker.leases import Lease, Stop
+from arqueduct_worker.run_log import NO_RESULT, Result, about
 from arqueduct_worker.services import Services
 from arqueduct_worker.tracker import Tracker
 
@@ -105,10 +108,11 @@ class Attempt:
             job.kind, without=services.settings.disabled_stages, only=job.payload.get("stages")
         )
         options = options_of(stages, job.payload.get("options"))
-        self._tracker = Tracker(job, stages, services.reporter)
+        self._tracker = Tracker(job, stages, services.reporter, services.runs.rates)
         if stages:
             os.makedirs(self._folder)  # noqa: PTH103  # one call; in a thread it could outlive a cancel
             context = self._context = await self._open_context(self._tracker, options)
+            self._tracker.about = about(context.job)
             for stage in stages:
                 context.checkpoint()  # before the next begins: a stage that stopped early has not reached it
                 self._tracker.begin(stage)
@@ -128,12 +132,24 @@ class Attempt:
             await stage.run(context)
         except TimeIsUp:  # stopped as it should
             raise
+        except asyncio.CancelledError:
+            if self._lease.stop is Stop.TIMEOUT:
+                self._note(stage.name, time.monotonic() - began, code=JobTimeout.code)
+            raise
         except Exception as error:
             metrics.stage_errors.labels(stage.name, getattr(error, "code", "internal_error")).inc()
+            if not isinstance(error, LeaseLost | DocumentDeleted):  # nothing went wrong with the stage
+                self._note(stage.name, time.monotonic() - began, code=str(problem_of(error, stage.label)["code"]))
             raise
         took = time.monotonic() - began
         metrics.stage_seconds.labels(stage.name).observe(took)
+        self._note(stage.name, took)
         log.info("stage finished", stage=stage.name, took=round(took, 3))
+
+    def _note(self, stage: str, seconds: float, *, code: str | None = None, result: Result = NO_RESULT) -> None:
+        """For analytics and estimates; one that is told late or never harms nobody."""
+        subject = self._context.job if self._context else None
+        self._services.runs.note(self._job, stage, seconds, about=about(subject), code=code, result=result)
 
     async def _open_context(self, tracker: Tracker, options: Mapping[str, BaseModel]) -> StageContext:
         services = self._services
@@ -222,6 +238,8 @@ class Attempt:
         """Records and tells the end of the attempt, whichever it was."""
         if self._ended is not None:  # whatever came after the commit
             end = "completed"
+            facts = self._context.facts if self._context else {}
+            self._note(JOB, time.monotonic() - self._started, result=Result.of(facts, self._job.document_id))
         elif self._lease.stop is Stop.LOST:
             end = "lost"
         else:

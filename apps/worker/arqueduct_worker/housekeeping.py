@@ -14,7 +14,7 @@ import structlog
 from arqueduct import metrics
 from arqueduct.database import Driver
 from arqueduct.errors import DependencyUnavailable
-from arqueduct.repositories import chores, retention
+from arqueduct.repositories import chores, retention, stage_runs
 from arqueduct.repositories.chores import Chore
 from arqueduct.repositories.kept_answers import KEEP
 from arqueduct.repositories.retention import BEGINNING, Looked, Position
@@ -50,10 +50,14 @@ class Housekeeping:
         self._jobs = timedelta(days=settings.keep_jobs_days)
         self._events = timedelta(days=settings.keep_events_days)
         deliveries = timedelta(days=settings.keep_deliveries_days)
+        runs, days = timedelta(days=settings.keep_stage_runs_days), timedelta(days=settings.keep_analytics_days)
         self._rows: dict[str, Callable[[Driver], Awaitable[int]]] = {
             "kept_answers": partial(retention.prune_answers, older=KEEP, most=ROWS),
             "webhook_deliveries": partial(retention.prune_deliveries, older=deliveries, most=ROWS),
             "sessions": partial(retention.prune_sessions, most=ROWS),
+            "stage_runs": partial(stage_runs.prune_runs, older=runs, most=ROWS),
+            "stage_run_hours": partial(stage_runs.prune_sums, span="hour", older=runs, most=ROWS),
+            "stage_run_days": partial(stage_runs.prune_sums, span="day", older=days, most=ROWS),
         }
 
     async def run(self) -> None:

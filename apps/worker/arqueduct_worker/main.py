@@ -46,6 +46,7 @@ from arqueduct_worker.leases import Leases, Stop
 from arqueduct_worker.parsing.pool import ParserPool
 from arqueduct_worker.probes import Probes
 from arqueduct_worker.reporter import Reporter
+from arqueduct_worker.run_log import RunLog
 from arqueduct_worker.runner import Runner
 from arqueduct_worker.services import Services
 from arqueduct_worker.sweeper import Sweeper
@@ -109,6 +110,7 @@ async def _work(
         for task in (
             services.leases.run(),
             services.reporter.run(),
+            services.runs.run(),
             sweeper.run(),
             sweeper.beat(),
             sweeper.watch(),
@@ -125,6 +127,7 @@ async def _work(
     try:
         await _until(stopping, background)
         await _drain(worker, services)
+        await services.runs.stop()
     finally:
         await _end(background)
     log.info("worker stopped", worker=services.name)
@@ -190,6 +193,7 @@ async def open_services(
                     interval=settings.progress_interval,
                     on_lost=lambda job_id, fence: leases.end(job_id, Stop.LOST, fence=fence),
                 ),
+                runs=RunLog(database),
                 folder=folder,
                 name=f"{socket.gethostname()}:{os.getpid()}:{str(new_id())[-8:]}",
             ),

@@ -7,6 +7,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from arqueduct import metrics
+from arqueduct.eta import WAIT
 from arqueduct.repositories import jobs
 from arqueduct.repositories.jobs import Claimed
 from arqueduct.together import Together
@@ -46,6 +47,7 @@ class Runner:
             with bound_contextvars(**ids), services.leases.hold(claimed.id, claimed.fence) as lease:
                 log.info("job claimed", kind=claimed.kind, waited=round(claimed.waited, 3))
                 metrics.job_wait_seconds.labels(claimed.kind).observe(claimed.waited)
+                services.runs.note(claimed, WAIT, claimed.waited)
                 await Attempt(services, claimed, lease).run()
         finally:
             services.reporter.close((claimed.id, claimed.fence))

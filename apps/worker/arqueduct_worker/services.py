@@ -18,6 +18,7 @@ from arqueduct.together import Together
 from arqueduct.webhooks.sender import Sender
 from arqueduct_worker.leases import Leases
 from arqueduct_worker.reporter import Reporter
+from arqueduct_worker.run_log import RunLog
 
 __all__ = ["Services"]
 
@@ -41,6 +42,7 @@ class Services:
     """Ends jobs, by `(id, fence)`, that have no results to commit with their end; None: the lease is lost."""
     leases: Leases
     reporter: Reporter
+    runs: RunLog
     name: str
     """Of this worker, in leases and logs."""
     folder: Path

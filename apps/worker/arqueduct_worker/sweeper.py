@@ -17,7 +17,7 @@ from arqueduct import __version__, metrics
 from arqueduct.bus import AWAY
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.installed import Installed, of_registry
-from arqueduct.repositories import admission, documents, installations, sweeps
+from arqueduct.repositories import admission, documents, installations, stage_runs, sweeps
 from arqueduct_worker.services import Services
 
 __all__ = ["Sweeper"]
@@ -115,10 +115,12 @@ class Sweeper:
                 return False
             await sweeps.forget_workers(driver, older=10 * self._lease)
             rows = await sweeps.lapsed(driver, max_crashes=self._services.settings.max_crashes)
+            died = await stage_runs.died(driver, [(row["id"], row["fence"]) for row in rows]) if rows else []
         for row in rows:
             metrics.lease_expiries.inc()
             metrics.swept.labels(f"lease lapsed: {row['state']}").inc()
             log.warning("lease lapsed", job=str(row["id"]), state=row["state"], attempt=row["fence"])
+        self._services.runs.died(self._services.registry, rows, died)
         await self._services.dispatcher.dispatch(rows)
         return True
 

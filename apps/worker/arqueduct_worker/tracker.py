@@ -1,4 +1,4 @@
-"""Turns what a stage reports in its own units into steps of the whole job."""
+"""Turns what a stage reports in its own units into steps of the whole job, with an estimate of what is left."""
 
 import asyncio
 import threading
@@ -6,30 +6,44 @@ import time
 from collections.abc import Sequence
 
 from arqueduct import storable
+from arqueduct.eta import Estimate, Part, Rates, left_of_job
 from arqueduct.pipeline import Stage
-from arqueduct.progress import Span, eta_seconds, overall, part, spans
+from arqueduct.progress import Span, overall, part, share, spans
 from arqueduct.repositories.jobs import Claimed, Step
 from arqueduct_worker.reporter import Reporter
+from arqueduct_worker.run_log import NOTHING_KNOWN, About
 
 __all__ = ["Tracker"]
+
+ESTIMATE_SECONDS = 0.1
+"""An estimate is good for so long, however often a stage reports: it takes some tens of microseconds."""
 
 
 class Tracker:
     """Where one attempt is. Overall progress never goes backwards, not even when a retry begins anew."""
 
-    def __init__(self, job: Claimed, stages: Sequence[Stage], reporter: Reporter) -> None:
+    def __init__(self, job: Claimed, stages: Sequence[Stage], reporter: Reporter, rates: Rates) -> None:
         self.stage = "queued"
+        self.about: About = NOTHING_KNOWN
+        """The document; known after the job."""
         self._job = job
         self._reporter = reporter
+        self._rates = rates
+        self._stages = stages
         self._spans = spans(stages)
         self._whole = self._span = Span(start=0, end=0)
+        self._at = -1
+        self._parts: list[Part] = []
         self._began = time.monotonic()
+        self._estimate: Estimate | None = None
+        self._estimated = float("-inf")
         self.reached = job.progress
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     def begin(self, stage: Stage) -> None:
         """The job enters a stage: always written and told."""
+        self._turn_to(stage)
         self.stage = stage.label
         self._whole = self._span = self._spans[stage.name]
         self._say(0, 0, "", None, is_new_stage=True)
@@ -49,9 +63,36 @@ class Tracker:
         else:
             self._loop.call_soon_threadsafe(self.report, done, total, unit, message)
 
+    def _turn_to(self, stage: Stage) -> None:
+        now = time.monotonic()
+        if not self._parts:
+            self._parts = [self._part(each) for each in self._stages]
+        if self._at >= 0:
+            over = self._parts[self._at]
+            self._parts[self._at] = Part(weight=over.weight, guess=over.guess, spent=now - self._began)
+        self._at = next(number for number, each in enumerate(self._stages) if each.name == stage.name)
+        self._began, self._estimated = now, float("-inf")
+
+    def _part(self, stage: Stage) -> Part:
+        about = self.about
+        guess = self._rates.guess(self._job.kind, stage.name, about.content_type, about.size)
+        return Part(weight=stage.weight, guess=guess)
+
+    def _left(self, done: int, total: int) -> Estimate | None:
+        now = time.monotonic()
+        if self._at >= 0 and now - self._estimated >= ESTIMATE_SECONDS:
+            self._estimate = left_of_job(self._parts, self._at, now - self._began, self._share(done, total))
+            self._estimated = now
+        return self._estimate
+
+    def _share(self, done: int, total: int) -> float:
+        """Of the whole stage, be it in a part of its own."""
+        length = self._whole.end - self._whole.start
+        return (overall(self._span, done, total) - self._whole.start) / length if length > 0 else share(done, total)
+
     def _say(self, done: int, total: int, unit: str, message: str | None, *, is_new_stage: bool) -> None:
-        now = overall(self._span, done, total)
-        self.reached = max(self.reached, now)
+        self.reached = max(self.reached, overall(self._span, done, total))
+        left = self._left(done, total)
         self._reporter.say(
             Step(
                 job_id=self._job.id,
@@ -60,7 +101,8 @@ class Tracker:
                 progress=self.reached,
                 message=None if message is None else storable.text(message),
                 details={"done": done, "total": total, "unit": unit} if unit else {},
-                eta_seconds=eta_seconds(time.monotonic() - self._began, now),
+                eta_seconds=left.seconds if left else None,
+                eta_range=left.range if left else None,
                 is_new_stage=is_new_stage,
             )
         )

@@ -5,6 +5,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from arqueduct.cli.eta_errors import EtaErrors, Phase
 from arqueduct.cli.measuring import Latency
 from arqueduct.cli.words import counted, duration
 
@@ -21,6 +22,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     stage_seconds: dict[str, float]
     """Summed over jobs that run side by side, so more than `seconds`."""
+    eta: dict[Phase, EtaErrors] = {}
 
     def rate(self, number: int) -> float:
         return round(number / self.seconds, 2)
@@ -61,9 +63,23 @@ def table_of(report: Report) -> RenderableType:
         rounds += f", {last.failed} failed"
     titled = {f"Throughput ({rounds})": rates, "Time by stage": stages, "Peak memory, the largest process": memory}
     parts: list[RenderableType] = []
-    for title, grid in {**titled, "Waiting": waits}.items():
+    for title, grid in {**titled, "Waiting": waits, "Estimates of the time left": _etas(report)}.items():
         parts += [Text(title, "bold"), grid, ""]
     return Group(*parts)
+
+
+def _etas(report: Report) -> Table:
+    grid = _grid()
+    grid.add_row("", "median error", "in range · unknown")
+    for number, done in enumerate(report.rounds, 1):
+        for phase, found in done.eta.items():
+            shares = f"{_percent(found.within_range)} · {_percent(found.unknown)} of {found.samples:,}"
+            grid.add_row(f"round {number}, {phase}", _percent(found.median_relative_error), shares)
+    return grid
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
 
 
 def _grid() -> Table:

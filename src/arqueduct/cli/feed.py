@@ -38,6 +38,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     details: dict[str, Any] = {}
     eta_seconds: int | None = None
+    eta_range: list[int] | None = None
     error: dict[str, Any] | None = None
     document_id: str | None = None
     document_name: str | None = None

@@ -87,5 +87,5 @@ def _fields(item: Item) -> dict[str, Any]:
     told = item.progress
     if told is None:
         return {}
-    names = ("state", "stage", "progress", "message", "details", "eta_seconds", "error", "seq")
+    names = ("state", "stage", "progress", "message", "details", "eta_seconds", "eta_range", "error", "seq")
     return {name: getattr(told, name) for name in names}

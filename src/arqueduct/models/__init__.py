@@ -12,6 +12,7 @@ from arqueduct.models.parents import ChildDelta, ChildError, Parent
 from arqueduct.models.profiles import Installation, Profile, ProfileVersion
 from arqueduct.models.projects import Project, ProjectRun
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
+from arqueduct.models.stage_runs import StageRate, StageRun, StageRunSum
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -46,6 +47,9 @@ __all__ = [
     "QueueRule",
     "RefreshToken",
     "Session",
+    "StageRate",
+    "StageRun",
+    "StageRunSum",
     "Tenant",
     "User",
     "WebhookAttempt",

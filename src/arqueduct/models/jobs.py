@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from arqueduct.ids import new_id
@@ -131,6 +131,8 @@ class Job(SQLModel, table=True):
         default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default=EMPTY_OBJECT)
     )
     eta_seconds: int | None = Field(default=None, sa_column=Column(Integer))
+    eta_range: list[int] | None = Field(default=None, sa_column=Column(ARRAY(Integer)))
+    """Least and most seconds left, written with `eta_seconds`; means nothing while the job does not run."""
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     seq: int = Field(default=1, sa_column=Column(BigInteger, nullable=False, server_default="1"))
     fence: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))

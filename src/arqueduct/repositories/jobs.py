@@ -26,6 +26,7 @@ __all__ = [
     "claim",
     "complete",
     "complete_all",
+    "eta_range",
     "fail",
     "heartbeat",
     "message_of",
@@ -69,6 +70,7 @@ class Step:
     details: dict[str, Any]
     eta_seconds: int | None
     is_new_stage: bool
+    eta_range: list[int] | None = None
 
 
 # The wake-ups are locked in the order of their ids, as everybody does who locks several jobs.
@@ -105,14 +107,16 @@ _OWNED = """
 _ADVANCE = """
     WITH input AS (
         SELECT * FROM unnest(
-            $1::uuid[], $2::int[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::int[]
-        ) AS t(id, fence, steps, stage, progress, message, details, eta_seconds)
+            $1::uuid[], $2::int[], $3::int[], $4::text[], $5::real[], $6::text[], $7::text[], $8::int[], $16::int[],
+            $17::int[]
+        ) AS t(id, fence, steps, stage, progress, message, details, eta_seconds, eta_low, eta_high)
     ), held AS MATERIALIZED (
         SELECT j.id FROM jobs j JOIN input i ON j.id = i.id AND j.fence = i.fence
         WHERE j.state = 'running' ORDER BY j.id FOR NO KEY UPDATE OF j
     ), moved AS (
         UPDATE jobs j SET seq = j.seq + i.steps, stage = i.stage, progress = greatest(j.progress, i.progress),
-            message = i.message, details = i.details::jsonb, eta_seconds = i.eta_seconds, updated_at = now()
+            message = i.message, details = i.details::jsonb, eta_seconds = i.eta_seconds,
+            eta_range = CASE WHEN i.eta_low IS NOT NULL THEN ARRAY[i.eta_low, i.eta_high] END, updated_at = now()
         FROM input i JOIN held USING (id) WHERE j.id = i.id AND j.fence = i.fence AND j.state = 'running'
         RETURNING j.id, j.tenant_id, j.user_id, j.kind, j.parent_id, j.document_id, j.document_name, j.progress,
             j.fence, j.seq, i.steps, j.updated_at
@@ -267,6 +271,8 @@ async def advance(driver: Driver, steps: Sequence[Step]) -> list[JobMessage | No
         [step.progress for step, _ in stages],
         [step.message for step, _ in stages],
         [storable.json(step.details) for step, _ in stages],
+        [step.eta_range and step.eta_range[0] for step in last.values()],
+        [step.eta_range and step.eta_range[1] for step in last.values()],
     )
     owned = {(row["id"], row["fence"]): row for row in rows}
     return [
@@ -361,11 +367,17 @@ def message_of(row: asyncpg.Record) -> JobMessage:
         message=row["message"],
         details=row["details"],
         eta_seconds=row["eta_seconds"],
+        eta_range=eta_range(state, row["eta_seconds"], row["eta_range"]),
         error=row["error"],
         attempt=row["fence"],
         seq=row["seq"],
         timestamp=row["updated_at"],
     )
+
+
+def eta_range(state: JobState, seconds: int | None, stored: list[int] | None) -> list[int] | None:
+    """The stored range belongs to the seconds of a job that runs; what ends an attempt forgets only those."""
+    return stored if state is JobState.RUNNING and seconds is not None else None
 
 
 def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
@@ -384,6 +396,7 @@ def _step_message(row: asyncpg.Record, step: Step, seq: int) -> JobMessage:
         message=step.message,
         details=step.details,
         eta_seconds=step.eta_seconds,
+        eta_range=step.eta_range,
         error=None,
         attempt=step.fence,
         seq=seq,

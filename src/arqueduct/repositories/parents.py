@@ -12,8 +12,9 @@ from uuid import UUID
 
 import asyncpg
 
-from arqueduct import families, storable
+from arqueduct import eta, families, storable
 from arqueduct.database import Driver
+from arqueduct.eta import Estimate
 from arqueduct.families import Asked, Counts, OnError, Policy, Standing
 from arqueduct.lifecycle import FINAL, JobState
 from arqueduct.repositories.statements import COLUMNS, moving
@@ -29,6 +30,7 @@ __all__ = [
     "message_of",
     "now",
     "set_asked",
+    "since",
 ]
 
 MOST_CURRENT = 5
@@ -70,7 +72,7 @@ _FOLD = f"""
 """
 
 _STATES = """
-    SELECT j.id, j.state, ARRAY(
+    SELECT j.id, j.state, j.started_at, ARRAY(
         SELECT jsonb_build_object('document_id', c.document_id, 'document_name', c.document_name, 'stage', c.stage,
             'progress', round(c.progress::numeric, 4))
         FROM jobs c WHERE c.parent_id = j.id AND c.state = 'running' ORDER BY c.id LIMIT $2
@@ -83,7 +85,7 @@ _RATE += "WHERE job_id = $1"
 
 _MOVE = """
     UPDATE jobs SET state = $2, stage = $3, progress = $4, message = $5, details = $6, eta_seconds = $7,
-        error = CASE WHEN $9 AND state = $2 THEN error ELSE $8 END,
+        eta_range = $10, error = CASE WHEN $9 AND state = $2 THEN error ELSE $8 END,
         seq = seq + 1, updated_at = clock_timestamp(),
         started_at = CASE WHEN $2 = 'queued' THEN started_at ELSE coalesce(started_at, clock_timestamp()) END,
         finished_at = CASE WHEN $9 THEN coalesce(finished_at, clock_timestamp()) END
@@ -142,6 +144,13 @@ class Tally:
     @property
     def progress(self) -> float:
         return families.progress(self.work, self.weight)
+
+    def left(self, fast: float | None, slow: float | None, watched: float) -> Estimate | None:
+        """Until all have ended, at the pace of late (milliseconds of expected work a second) and that of longer, seen
+        for `watched` seconds. None: there is no basis, or nothing may go on."""
+        if fast is None or slow is None or not self.counts.queued + self.counts.running:
+            return None
+        return eta.of_backlog(self.weight - self.work / families.WORK_UNITS, fast=fast, slow=slow, basis=watched)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,9 +246,10 @@ async def _settle(driver: Driver, row: asyncpg.Record, job: asyncpg.Record) -> a
     is_final = found.state in FINAL
     if before in FINAL and is_final:  # it has ended; only what its children cost may still be added up
         found = Standing(state=before)
-    await _rate(driver, row, None if is_final else wanted, forgiven)
+    fast, slow = await _rate(driver, row, None if is_final else wanted, forgiven)
     if found.state is before and not row["has_changed"]:
         return None
+    left = None if is_final else tally.left(fast, slow, since(job["started_at"], row["at"]))
     statement = _PROGRESS if found.state is before else _ENTER[found.state]
     return await driver.fetchrow(
         statement,
@@ -249,9 +259,10 @@ async def _settle(driver: Driver, row: asyncpg.Record, job: asyncpg.Record) -> a
         tally.progress,
         message_of(tally.counts),
         storable.json(_details(tally, job["current"])),
-        0 if is_final else None,
+        0 if is_final else left and left.seconds,
         storable.json(found.error) if found.error else None,
         is_final,
+        left and left.range,
     )
 
 
@@ -265,16 +276,23 @@ def _standing(counts: Counts, row: asyncpg.Record, wanted: str | None, forgiven:
     )
 
 
-async def _rate(driver: Driver, row: asyncpg.Record, wanted: str | None, forgiven: int) -> None:
+async def _rate(
+    driver: Driver, row: asyncpg.Record, wanted: str | None, forgiven: int
+) -> tuple[float | None, float | None]:
+    """What is done a second, of late and over longer."""
     at: datetime = row["at"]
     rated_at: datetime = row["rated_at"] or at
     seconds = (at - rated_at).total_seconds()
     done = (row["work"] - row["rated_work"]) / families.WORK_UNITS
-    rates = [
-        families.rate(row[name], done, seconds, half_life)
-        for name, half_life in (("fast_rate", FAST), ("slow_rate", SLOW))
-    ]
-    await driver.execute(_RATE, row["job_id"], *rates, at, row["work"], wanted, forgiven)
+    fast = families.rate(row["fast_rate"], done, seconds, FAST)
+    slow = families.rate(row["slow_rate"], done, seconds, SLOW)
+    await driver.execute(_RATE, row["job_id"], fast, slow, at, row["work"], wanted, forgiven)
+    return fast, slow
+
+
+def since(began: datetime | None, at: datetime) -> float:
+    """Seconds; 0 for what has not begun."""
+    return (at - began).total_seconds() if began else 0.0
 
 
 def message_of(counts: Counts) -> str:

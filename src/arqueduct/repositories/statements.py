@@ -6,7 +6,7 @@ __all__ = ["COLUMNS", "moving", "noting"]
 
 COLUMNS = """
     id, tenant_id, user_id, kind, parent_id, children, document_id, document_name, state, stage, progress, message,
-    details, eta_seconds, error, fence, seq, updated_at, dispatch, run_after
+    details, eta_seconds, eta_range, error, fence, seq, updated_at, dispatch, run_after
 """
 """What `messages.message_of` reads of a row."""
 

@@ -19,7 +19,6 @@ from arqueduct.errors import (
     NoWorkerYet,
     ProfileInvalid,
     ProfileUnknown,
-    QuotaExceeded,
     TooManyDocuments,
 )
 from arqueduct.lifecycle import Action, JobState
@@ -63,7 +62,6 @@ State = Annotated[JobState | None, Query(description="Only documents in this sta
         ProfileInvalid,
         ProfileUnknown,
         TooManyDocuments,
-        QuotaExceeded,
     ),
 )
 async def create_batch(asked: BatchAsked, services: Services, acting: Acts, response: Response) -> BatchAccepted:

@@ -26,6 +26,7 @@ from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.overseeing import JobAttempt, JobAttempts
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
+from arqueduct_backend.queue_eta import of_queued
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
@@ -202,4 +203,6 @@ async def _find(transaction: Transaction, caller: Identity, job_id: UUID, *, loc
 
 
 async def _answer(transaction: Transaction, services: State, job: Job) -> schemas.Job:
-    return schemas.Job.of(job, await workforce_of(transaction, services), await lists.position(transaction, job.id))
+    workforce, position = await workforce_of(transaction, services), await lists.position(transaction, job.id)
+    eta = await of_queued(transaction, services.settings.alive_time, job, workforce, position)
+    return schemas.Job.of(job, workforce, position, eta)

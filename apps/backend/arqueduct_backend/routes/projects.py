@@ -20,7 +20,6 @@ from arqueduct.errors import (
     ProfileUnknown,
     ProjectArchived,
     ProjectUnfinished,
-    QuotaExceeded,
     TooManyDocuments,
 )
 from arqueduct.lifecycle import UNFINISHED, Action, JobState
@@ -57,7 +56,7 @@ router = APIRouter(
 
 READ = [needs(Permission.JOBS_READ)]
 WRITE = [needs(Permission.JOBS_WRITE)]
-UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, TooManyDocuments, QuotaExceeded)
+UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, TooManyDocuments)
 
 State = Annotated[JobState | None, Query(description="Only files in this state.")]
 

@@ -16,6 +16,7 @@ from arqueduct.cli.bench_report import Report, Round, table_of
 from arqueduct.cli.client import Client, connect
 from arqueduct.cli.commands.bench_queue import queue
 from arqueduct.cli.default_command import DEFAULT, DefaultGroup
+from arqueduct.cli.eta_errors import EtaWatch
 from arqueduct.cli.measuring import Latency, Samples, latency_of, read_metrics, sampling
 from arqueduct.cli.options import DataDir, Json, Quiet, examples
 from arqueduct.cli.output import err, out, print_json, reporting
@@ -50,7 +51,8 @@ def documents(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure documents, pages and passages a second, the time by stage, memory, and how long the API takes.
+    """Measure documents, pages and passages a second, the time by stage, memory, how long the API takes, and how wrong
+    the estimates of the time left were.
 
     Uses the `arqueduct up` that runs in the data folder; else starts its own in a temporary one. Documents that it
     uploads are removed again. What a running one knows already (texts, vectors) is not computed again.
@@ -108,7 +110,13 @@ async def _round(client: Client, files: Sequence[Path], runtime: Runtime, *, is_
     workers = [url for url in runtime.metrics_urls if not url.startswith(runtime.url)]
     before = await read_metrics(workers)
     began = asyncio.get_running_loop().time()
-    items = await carry(client, files, Lines(quiet=True) if is_silent else choose(json=False, quiet=False))
+    watch = EtaWatch(Lines(quiet=True) if is_silent else choose(json=False, quiet=False), client)
+    asking = asyncio.create_task(watch.ask())
+    try:
+        items = await carry(client, files, watch)
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
     seconds = asyncio.get_running_loop().time() - began
     reading = (await read_metrics(workers)).since(before)
     for item in items:
@@ -121,6 +129,7 @@ async def _round(client: Client, files: Sequence[Path], runtime: Runtime, *, is_
         chunks=int(reading.counters["chunks"]),
         seconds=round(seconds, 3),
         stage_seconds={stage: round(spent, 3) for stage, spent in reading.stages.items()},
+        eta=watch.errors(),
     )
 
 
