@@ -1,0 +1,271 @@
+"""Projects over HTTP: made whole or not at all, counted to the last file, steered as one."""
+
+import csv
+import io
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from arqueduct.database import Database
+from arqueduct.identity import NewIdentity
+from arqueduct_worker.families import Families
+from tests.integration.backend import problem
+from tests.integration.family import assert_counted
+from tests.integration.worker import TestWorker
+
+GOOD, BAD = b"# Water\n\nIt flows downhill, and never up.\n", b"%PDF-1.7 torn"
+
+
+async def file_set(api: httpx.AsyncClient, *files: tuple[str, bytes], name: str = "a set") -> Any:
+    """A set of these files, each taken in."""
+    answer = await api.post(
+        "/api/v1/file-sets", data={"name": name}, files=[("files", (path, content)) for path, content in files]
+    )
+    assert answer.status_code == 201, answer.text
+    body = answer.json()
+    assert all(file["accepted"] for file in body["files"]), body
+    return body
+
+
+async def project(api: httpx.AsyncClient, file_set_id: str, **more: Any) -> Any:
+    answer = await api.post("/api/v1/projects", json={"name": "a project", "file_set_id": file_set_id, **more})
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/api/v1/jobs/{answer.json()['job']['id']}"
+    return answer.json()
+
+
+async def status(api: httpx.AsyncClient, project_id: str, **params: Any) -> Any:
+    answer = await api.get(f"/api/v1/projects/{project_id}/status", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def run_all(worker: TestWorker, api: httpx.AsyncClient, project_id: str) -> None:
+    """Every file that waits, as a worker would, then the fold."""
+    for file in (await status(api, project_id, state="queued", limit=200))["files"]["items"]:
+        async with worker.services.database.transaction() as transaction:
+            dispatch = await transaction.driver.fetchval(
+                "SELECT dispatch FROM jobs WHERE id = $1", UUID(file["job_id"])
+            )
+        await worker.run(UUID(file["job_id"]), dispatch)
+    await fold(worker)
+
+
+async def fold(worker: TestWorker) -> None:
+    families = Families(worker.services)
+    families._interval = 0
+    await families.see_to()
+    await families.fold()
+
+
+async def three_files(api: httpx.AsyncClient) -> Any:
+    return await file_set(api, ("a/one.md", GOOD), ("a/two.pdf", BAD), ("b/three.txt", b"Three tells of rain."))
+
+
+async def test_a_project_processes_a_set_and_tells_how_it_went(
+    api: httpx.AsyncClient, api_worker: TestWorker, app_database: Database, me: NewIdentity
+) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    project_id, job_id = made["project"]["id"], made["job"]["id"]
+    assert (made["project"]["state"], made["project"]["files"], made["job"]["children"]) == ("queued", 3, 3)
+    found = await status(api, project_id)
+    rest = dict.fromkeys(("running", "paused", "completed", "failed", "cancelled"), 0)
+    assert found["counts"] == {"total": 3, "queued": 3, **rest}
+    assert [file["path"] for file in found["files"]["items"]] == ["a/one.md", "a/two.pdf", "b/three.txt"]
+    assert (found["throughput"], found["eta"], found["state"]) == (None, None, "queued")
+    await run_all(api_worker, api, project_id)
+    found = await status(api, project_id)
+    assert (found["state"], found["progress"]) == ("partially_completed", 1)
+    assert (found["counts"]["completed"], found["counts"]["failed"]) == (2, 1)
+    assert found["errors"] == {"document_corrupt": 1}
+    assert [(file["path"], file["error"]["code"]) for file in found["failed"]] == [("a/two.pdf", "document_corrupt")]
+    assert {file["path"] for file in found["slowest"]} == {"a/one.md", "b/three.txt"}
+    assert found["bytes_done"] == len(GOOD) + len(b"Three tells of rain.")
+    assert found["cost"]["embedding_requests"] >= 2
+    assert found["throughput"]["documents_per_hour"] > 0
+    told = await assert_counted(app_database, me, UUID(job_id))
+    assert (told.pages, told.tokens) == (found["pages_done"], found["cost"]["tokens"])
+    job = (await api.get(f"/api/v1/jobs/{job_id}")).json()
+    assert (job["state"], job["kind"], job["details"]["completed"]) == ("partially_completed", "project.process", 2)
+    for file in found["files"]["items"]:
+        document = (await api.get(f"/api/v1/documents/{file['document_id']}")).json()
+        assert (document["status"], document["job_id"]) == (file["state"], file["job_id"])
+
+
+async def test_only_what_failed_is_tried_again(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    project_id = (await project(api, (await three_files(api))["id"]))["project"]["id"]
+    await run_all(api_worker, api, project_id)
+    before = {file["job_id"]: file for file in (await status(api, project_id))["files"]["items"]}
+    answer = await api.post(f"/api/v1/projects/{project_id}/retry")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["state"], answer.json()["counts"]["queued"]) == ("running", 1)
+    await run_all(api_worker, api, project_id)
+    after = {file["job_id"]: file for file in (await status(api, project_id))["files"]["items"]}
+    assert {job: after[job]["attempt"] - before[job]["attempt"] for job in before} == {
+        job: int(file["state"] == "failed") for job, file in before.items()
+    }
+    assert (await status(api, project_id))["state"] == "partially_completed"
+
+
+async def test_a_choice_of_what_failed_is_tried_again(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    files = await file_set(api, ("one.pdf", BAD), ("two.pdf", BAD + b"!"), ("three.md", GOOD))
+    project_id = (await project(api, files["id"]))["project"]["id"]
+    await run_all(api_worker, api, project_id)
+    first, _ = (await status(api, project_id))["failed"]
+    answer = await api.post(f"/api/v1/projects/{project_id}/retry", json={"job_ids": [first["job_id"]]})
+    assert answer.json()["counts"]["queued"] == 1
+    answer = await api.post(f"/api/v1/projects/{project_id}/retry", json={"error_code": "nothing_like_it"})
+    assert answer.json()["counts"]["queued"] == 1
+
+
+async def test_a_project_is_paused_resumed_and_cancelled_as_one(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    project_id = (await project(api, (await three_files(api))["id"]))["project"]["id"]
+    paused = (await api.post(f"/api/v1/projects/{project_id}/pause")).json()
+    assert (paused["state"], paused["counts"]["paused"]) == ("paused", 3)
+    problem(await api.post(f"/api/v1/projects/{project_id}/pause"), 409, "illegal_transition")
+    resumed = (await api.post(f"/api/v1/projects/{project_id}/resume")).json()
+    assert (resumed["state"], resumed["counts"]["queued"]) == ("queued", 3)
+    cancelled = (await api.post(f"/api/v1/projects/{project_id}/cancel")).json()
+    assert (cancelled["state"], cancelled["counts"]["cancelled"]) == ("cancelled", 3)
+    problem(await api.post(f"/api/v1/projects/{project_id}/cancel"), 409, "illegal_transition")
+    again = (await api.post(f"/api/v1/projects/{project_id}/retry")).json()
+    assert (again["state"], again["counts"]["queued"]) == ("queued", 3)
+
+
+async def test_the_job_of_a_project_is_steered_as_the_project_is(api: httpx.AsyncClient) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    answer = await api.post(f"/api/v1/jobs/{made['job']['id']}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    assert (await status(api, made["project"]["id"]))["counts"]["cancelled"] == 3
+
+
+async def test_who_stops_on_errors_processes_no_more_after_the_first(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    files = await file_set(api, ("a.pdf", BAD), ("b.md", GOOD), ("c.txt", b"Third."))
+    made = await project(api, files["id"], policy={"on_error": "stop_on_error"})
+    project_id = made["project"]["id"]
+    first = (await status(api, project_id))["files"]["items"][0]
+    await api_worker.run(UUID(first["job_id"]))
+    await fold(api_worker)
+    await fold(api_worker)
+    await fold(api_worker)
+    found = await status(api, project_id)
+    assert (found["state"], found["error"]["code"]) == ("failed", "too_many_failures")
+    assert (found["counts"]["failed"], found["counts"]["cancelled"]) == (1, 2)
+    assert found["policy"] == {"on_error": "stop_on_error", "threshold": 0}
+
+
+async def test_a_set_that_is_not_fit_makes_no_project(api: httpx.AsyncClient) -> None:
+    empty = (await api.post("/api/v1/file-sets", files=[("name", (None, "empty"))])).json()
+    problem(await api.post("/api/v1/projects", json={"name": "a", "file_set_id": empty["id"]}), 409, "file_set_empty")
+    files = await three_files(api)
+    await project(api, files["id"])
+    problem(await api.post("/api/v1/projects", json={"name": "b", "file_set_id": files["id"]}), 409, "file_set_busy")
+    problem(
+        await api.post("/api/v1/projects", json={"name": "c", "file_set_id": files["id"], "profile": "no such"}),
+        404,
+        "profile_unknown",
+    )
+    assert len((await api.get("/api/v1/projects")).json()["items"]) == 1
+
+
+async def test_a_project_runs_again_under_another_profile(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    files = await file_set(api, ("one.md", GOOD))
+    made = await project(api, files["id"])
+    project_id = made["project"]["id"]
+    problem(await api.post(f"/api/v1/projects/{project_id}/runs", json={}), 409, "project_unfinished")
+    await run_all(api_worker, api, project_id)
+    answer = await api.post(f"/api/v1/projects/{project_id}/runs", json={"profile": "default"})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["job"]["id"] != made["job"]["id"]
+    await run_all(api_worker, api, project_id)
+    runs = (await api.get(f"/api/v1/projects/{project_id}/runs")).json()["items"]
+    assert [(run["number"], run["state"], run["profile_name"]) for run in runs] == [
+        (2, "completed", "default"),
+        (1, "completed", "default"),
+    ]
+    chunks = (await api.get(f"/api/v1/documents/{files['files'][0]['document_id']}/chunks")).json()["items"]
+    assert [chunk["ordinal"] for chunk in chunks] == list(range(len(chunks)))
+
+
+async def test_the_error_report_says_what_failed_why_and_what_to_do(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    files = await file_set(api, ("=cmd()/two.pdf", BAD), ("one.md", GOOD), ("three.pdf", BAD + b"!"))
+    project_id = (await project(api, files["id"]))["project"]["id"]
+    await run_all(api_worker, api, project_id)
+    report = (await api.get(f"/api/v1/projects/{project_id}/errors", params={"limit": 1})).json()
+    assert report["by_code"] == {"document_corrupt": 2}
+    (line,) = report["items"]
+    assert (line["path"], line["stage"], line["project_id"]) == ("=cmd()/two.pdf", "extracting", project_id)
+    assert line["advice"]
+    rest = (
+        await api.get(f"/api/v1/projects/{project_id}/errors", params={"limit": 1, "cursor": report["next_cursor"]})
+    ).json()
+    assert [line["path"] for line in rest["items"]] == ["three.pdf"]
+    answer = await api.get(f"/api/v1/projects/{project_id}/errors", params={"format": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(line["code"], line["path"]) for line in lines] == [
+        ("document_corrupt", "'=cmd()/two.pdf"),
+        ("document_corrupt", "three.pdf"),
+    ]
+    whole = (await api.get("/api/v1/errors", params={"kind": "document.ingest"})).json()
+    assert (whole["by_code"], len(whole["items"])) == ({"document_corrupt": 2}, 2)
+    assert (await api.get("/api/v1/errors", params={"error_code": "timeout"})).json()["items"] == []
+
+
+async def test_a_project_is_renamed_listed_and_deleted(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    project_id = made["project"]["id"]
+    answer = await api.get(f"/api/v1/projects/{project_id}")
+    tag = answer.headers["etag"]
+    assert (await api.get(f"/api/v1/projects/{project_id}", headers={"If-None-Match": tag})).status_code == 304
+    renamed = await api.patch(f"/api/v1/projects/{project_id}", json={"name": "other"}, headers={"If-Match": tag})
+    assert renamed.json()["name"] == "other"
+    problem(
+        await api.patch(f"/api/v1/projects/{project_id}", json={"name": "third"}, headers={"If-Match": tag}),
+        412,
+        "precondition_failed",
+    )
+    problem(await api.delete(f"/api/v1/projects/{project_id}"), 409, "project_unfinished")
+    for path in ("", "/status", "/files", "/runs", "/errors"):
+        problem(await stranger.get(f"/api/v1/projects/{project_id}{path}"), 404, "not_found")
+    problem(await stranger.post(f"/api/v1/projects/{project_id}/cancel"), 404, "not_found")
+    await api.post(f"/api/v1/projects/{project_id}/cancel")
+    assert (await api.delete(f"/api/v1/projects/{project_id}")).status_code == 204
+    assert (await api.get("/api/v1/projects")).json()["items"] == []
+    assert (await api.get(f"/api/v1/jobs/{made['job']['id']}")).status_code == 200
+
+
+async def test_a_deleted_document_leaves_its_project_with_a_child_that_was_cancelled(
+    api: httpx.AsyncClient, api_worker: TestWorker, app_database: Database, me: NewIdentity
+) -> None:
+    files = await three_files(api)
+    made = await project(api, files["id"])
+    assert (await api.delete(f"/api/v1/documents/{files['files'][0]['document_id']}")).status_code == 204
+    await run_all(api_worker, api, made["project"]["id"])
+    found = await status(api, made["project"]["id"])
+    assert (found["counts"]["cancelled"], found["counts"]["total"], found["state"]) == (1, 3, "partially_completed")
+    await assert_counted(app_database, me, UUID(made["job"]["id"]))
+
+
+@pytest.mark.parametrize("more", [{"policy": {"threshold": 2}}, {"policy": {"on_error": "maybe"}}, {"x": 1}])
+async def test_what_cannot_be_meant_is_refused(api: httpx.AsyncClient, more: dict[str, Any]) -> None:
+    files = await three_files(api)
+    answer = await api.post("/api/v1/projects", json={"name": "a", "file_set_id": files["id"], **more})
+    problem(answer, 422, "invalid_request")
+
+
+async def test_a_repeated_request_makes_one_project(api: httpx.AsyncClient) -> None:
+    files = await three_files(api)
+    body = {"name": "a", "file_set_id": files["id"]}
+    headers = {"Idempotency-Key": "one"}
+    first = await api.post("/api/v1/projects", json=body, headers=headers)
+    second = await api.post("/api/v1/projects", json=body, headers=headers)
+    assert first.json() == second.json()
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len((await api.get("/api/v1/projects")).json()["items"]) == 1
