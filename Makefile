@@ -122,7 +122,7 @@ lock: install  ## Resolve the dependencies anew into requirements/
 	@$(COMPILE) --upgrade --extra all --extra dev --output-file $(LOCK) pyproject.toml
 	@# The images get what development has tested: the same versions, of fewer packages.
 	@$(COMPILE) --constraint $(LOCK) --extra backend --extra local-embeddings --output-file requirements/backend.txt pyproject.toml
-	@$(COMPILE) --constraint $(LOCK) --extra worker --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
+	@$(COMPILE) --constraint $(LOCK) --extra worker --extra ocr --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
 	@printf 'procrastinate>=3\npsycopg-binary\nuvloop\n' | $(COMPILE) --output-file requirements/peers.txt -
 	@echo hatchling | $(COMPILE) --constraint $(LOCK) --output-file requirements/build.txt -
 	@echo "requirements/ is written; run make test."

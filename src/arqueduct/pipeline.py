@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -97,9 +97,11 @@ class Parsers(Protocol):
         max_pages: int | None = None,
         max_chars: int | None = None,
         navigation: bool = False,
+        ocr: Literal["never", "missing", "always"] = "never",
+        ocr_languages: tuple[str, ...] = (),
     ) -> Any:
         """Writes `Page` records; returns `pages, chars, title, metadata`. Limits lower those of the settings;
-        `navigation` keeps the menus of web pages."""
+        `navigation` keeps the menus of web pages; `ocr` recognises the pages of a PDF that have no text, or all."""
         ...
 
     async def chunk(

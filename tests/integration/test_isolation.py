@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration import live_server
-from tests.integration.backend import client_of, serving
+from tests.integration.backend import beat, client_of, serving
 from tests.integration.signing_in import bearer, login
 from tests.integration.test_access import CHANGE_NOTHING
 from tests.integration.trespasses import (
@@ -101,6 +101,7 @@ async def street(
     new_identity: Callable[[], Awaitable[NewIdentity]],
 ) -> AsyncIterator[Street]:
     they = await new_identity()
+    await beat(api_worker)
     async with serving(generous) as app, above(generous) as owner:
         for word, who in ((WORD, they), ("sparrow", me)):
             async with client_of(app, who) as client:
@@ -108,6 +109,7 @@ async def street(
             await furnish(owner, who, word)
         theirs: dict[str, Any] = {name: str(found) for name, found in (await ids_by_table(owner, they)).items()}
         theirs |= {"users.email": they.email, "my.email": me.email, "my.password": me.password}
+        theirs |= {"profile_versions.version": "1"}
         yield Street(app=app, owner=owner, they=they, me=me, theirs=theirs, tables=await tables_of_tenants(owner))
 
 

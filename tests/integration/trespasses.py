@@ -37,8 +37,10 @@ OF_PATHS = {
     "invitation_id": "invitations",
     "job_id": "jobs",
     "key_id": "api_keys",
+    "profile_id": "profiles",
     "session_id": "sessions",
     "user_id": "users",
+    "version": "profile_versions.version",
     "webhook_id": "webhook_endpoints",
 }
 """The table that a parameter of a path names a row of."""
@@ -47,6 +49,7 @@ ELSEWHERE = {"stream_events": "test_what_happens_in_one_tenant_is_not_heard_in_a
 """Operations that do not end by themselves, and the test that has them."""
 
 NOTHING_TO_NAME = {
+    "get_default_profile",
     "get_livez",
     "get_metrics",
     "get_openapi",
@@ -59,6 +62,7 @@ NOTHING_TO_NAME = {
     "list_invitations",
     "list_keys",
     "list_members",
+    "list_profiles",
     "list_sessions",
     "list_webhooks",
     "logout",
@@ -82,6 +86,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     **{
         name: (Trespass(),)
         for name in (
+            "archive_profile",
             "cancel_job",
             "delete_document",
             "delete_file_set",
@@ -93,12 +98,15 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "get_file_set",
             "get_file_set_statistics",
             "get_job",
+            "get_profile",
+            "get_profile_version",
             "get_webhook",
             "get_webhook_delivery",
             "list_chunks",
             "list_file_set_files",
             "list_job_attempts",
             "list_job_events",
+            "list_profile_versions",
             "list_webhook_deliveries",
             "offer_password_reset",
             "pause_job",
@@ -128,6 +136,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             body={"old_password": "wrong", "new_password": "a long sentence for a thief"}, answers=frozenset({403})
         ),
     ),
+    "change_profile": (Trespass(body={"name": "stolen"}),),
     "change_tenant": (Trespass(body={"name": "mine"}, answers=DONE),),
     "create_document": (
         Trespass(files={"file": ("mine.md", b"# The kestrel\n\nA kestrel hovers over the wall.\n")}, answers=DONE),
@@ -146,6 +155,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
         Trespass(body={"name": "mine", "user_id": Their("users")}),
         Trespass(body={"name": "mine"}, answers=DONE),
     ),
+    "create_profile": (Trespass(body={"name": "mine"}, answers=DONE),),
     "create_service_account": (Trespass(body={"name": "mine"}, answers=DONE),),
     "change_webhook": (Trespass(body={"url": "http://127.0.0.1:65500/stolen"}),),
     "create_webhook": (Trespass(body={"url": "http://127.0.0.1:65500/mine", "events": ["*"]}, answers=DONE),),
@@ -157,6 +167,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
         ),
     ),
     "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
+    "list_pipelines": (Trespass(answers=DONE),),
     "list_jobs": (Trespass(answers=DONE), Trespass(query={"document_id": Their("documents")}, answers=DONE)),
     "login": (
         Trespass(
@@ -181,6 +192,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
     "upload_to_file_set": (Trespass(files={"files": ("mine.md", b"# The kestrel\n\nIt hovers.\n")}),),
     "update_document": (Trespass(body={"name": "stolen.md"}),),
+    "validate_profile": (Trespass(body={}, answers=DONE),),
 }
 
 

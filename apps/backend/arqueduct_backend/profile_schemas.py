@@ -15,7 +15,7 @@ from arqueduct_backend.people import Asked
 from arqueduct_backend.schemas import Answer
 from arqueduct_backend.small_json import small
 
-__all__ = ["Pipelines", "Profile", "ProfileAsked", "ProfileTried", "ProfileVersion", "Verdict"]
+__all__ = ["DefaultProfile", "Pipelines", "Profile", "ProfileAsked", "ProfileTried", "ProfileVersion", "Verdict"]
 
 USUAL: dict[str, Any] = {"settings": {"options": {"chunk": {"size": 1500, "overlap": 200}}}}
 
@@ -49,40 +49,37 @@ class ProfileAsked(ProfileTried):
         raise PydanticCustomError("name", "A name must not look like an id: profiles are found by either.")
 
 
-class Profile(Answer):
-    """A processing profile in one of its versions."""
+class DefaultProfile(Answer):
+    """The profile that every tenant has by itself. It has no id: a job, a project or a batch names it or names none."""
 
-    id: UUID | None
-    """Null: the one that every tenant has by itself."""
+    name: str = Field(examples=["default"])
+    version: int = Field(examples=[1])
+    settings: ProfileSettings
+
+    @classmethod
+    def built_in(cls) -> "DefaultProfile":
+        return cls(name=DEFAULT.name, version=DEFAULT.version, settings=DEFAULT.settings)
+
+
+class Profile(Answer):
+    """A processing profile, as it is now."""
+
+    id: UUID
     name: str = Field(examples=["long passages"])
     description: str | None
     version: int = Field(examples=[3])
     """Grows by one with other settings."""
     settings: ProfileSettings
     created_by: UUID | None
-    created_at: datetime | None
-    updated_at: datetime | None
+    """Null: the user is no more."""
+    created_at: datetime
+    updated_at: datetime
     archived_at: datetime | None
     """Since when nothing new can be begun with it."""
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Profile":
         return cls.model_validate(dict(row))
-
-    @classmethod
-    def built_in(cls) -> "Profile":
-        """The one that every tenant has."""
-        return cls(
-            id=None,
-            name=DEFAULT.name,
-            description="What is built in.",
-            version=DEFAULT.version,
-            settings=DEFAULT.settings,
-            created_by=None,
-            created_at=None,
-            updated_at=None,
-            archived_at=None,
-        )
 
 
 class ProfileVersion(Answer):

@@ -99,7 +99,7 @@ class DocumentTooLong(PermanentError):
 class DocumentHasNoText(PermanentError):
     """The file has no text; it may be a scan."""
 
-    advice = "Run text recognition (OCR) over it and upload the result."
+    advice = "Process it with a profile that recognises pages (docs/profiles.md), or upload a copy that has text."
 
 
 class DocumentTimeout(PermanentError):

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -94,6 +94,8 @@ class _NoParsers:
         max_pages: int | None = None,
         max_chars: int | None = None,
         navigation: bool = False,
+        ocr: Literal["never", "missing", "always"] = "never",
+        ocr_languages: tuple[str, ...] = (),
     ) -> Any:
         raise NotImplementedError("A context for tests has no parser processes.")
 

@@ -25,7 +25,14 @@ from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, e
 from arqueduct_backend.idempotency import always
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
-from arqueduct_backend.profile_schemas import Profile, ProfileAsked, ProfileTried, ProfileVersion, Verdict
+from arqueduct_backend.profile_schemas import (
+    DefaultProfile,
+    Profile,
+    ProfileAsked,
+    ProfileTried,
+    ProfileVersion,
+    Verdict,
+)
 from arqueduct_backend.schemas import Page
 from arqueduct_backend.state import State
 
@@ -76,10 +83,10 @@ async def validate_profile(tried: ProfileTried, transaction: TenantTransaction, 
     return Verdict.model_validate({"is_valid": not found, "errors": found})
 
 
-@router.get("/default", dependencies=READ, response_model=Profile)
-async def get_default_profile() -> Profile:
+@router.get("/default", dependencies=READ, response_model=DefaultProfile)
+async def get_default_profile() -> DefaultProfile:
     """The profile that every tenant has by itself; what names no profile is processed by it."""
-    return Profile.built_in()
+    return DefaultProfile.built_in()
 
 
 @router.get("/{profile_id}", dependencies=READ, response_model=Profile, responses=NOT_MODIFIED)

@@ -6,17 +6,14 @@ and dies with its parent.
 """
 
 import argparse
-import ctypes
 import os
 import resource
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from arqueduct.artifacts import Page, read_lines, writing
 from arqueduct.errors import ArqueductError, DocumentCorrupt, DocumentHasNoText, DocumentTooComplex
@@ -33,17 +30,20 @@ from arqueduct_worker.parsing.messages import (
     frame,
     receive,
 )
+from arqueduct_worker.parsing.orphans import die_with
+
+if TYPE_CHECKING:
+    from arqueduct_worker.parsing.ocr import Scans
 
 PROGRESS_SECONDS: Final = 0.05  # twenty a second: more than any reader of them can see
 NICENESS: Final = 5  # the event loops on this machine come first
-PR_SET_PDEATHSIG: Final = 1
 
 Tell = Callable[[int, int, str], None]
 
 
 def main() -> None:
     options = _options()
-    _die_with(options.parent)
+    die_with(options.parent)
     _limit(options.memory)
     requests, answers = _private_streams()
     _warm_up()
@@ -58,14 +58,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parent", type=int, required=True, help="process id of the worker")
     parser.add_argument("--memory", type=int, required=True, help="address space in bytes")
     return parser.parse_args()
-
-
-def _die_with(parent: int) -> None:
-    """No orphan is left when the worker is killed with -9."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        sys.exit("The worker that started this parser is gone.")
 
 
 def _limit(memory: int) -> None:
@@ -153,7 +145,7 @@ def _pages(request: Extract, metadata: dict[str, str], tell: Tell) -> Iterator[P
     if request.format is Format.PDF:
         from arqueduct_worker.parsing import pdf
 
-        yield from pdf.extract(path, request.max_pages, metadata, tell)
+        yield from pdf.extract(path, request.max_pages, metadata, tell, scans=_scans(request))
     elif request.format is Format.DOCX:
         from arqueduct_worker.parsing import docx
 
@@ -168,6 +160,14 @@ def _pages(request: Extract, metadata: dict[str, str], tell: Tell) -> Iterator[P
         from arqueduct_worker.parsing import text
 
         yield text.extract(path, chars, tell)
+
+
+def _scans(request: Extract) -> "Scans | None":
+    if request.ocr == "never":
+        return None
+    from arqueduct_worker.parsing.ocr import Scans
+
+    return Scans(request.ocr, request.ocr_languages)
 
 
 def _chunk(request: ChunkText, tell: Tell) -> Done:

@@ -1,6 +1,6 @@
 """What the pool and a parser process say to each other: msgpack behind a length of four bytes, big end first."""
 
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 import msgspec
 
@@ -34,6 +34,9 @@ class Extract(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     max_text_chars: int
     navigation: bool = False
     """Whether the menus of a web page are a part of its text."""
+    ocr: Literal["never", "missing", "always"] = "never"
+    """Which pages of a PDF are recognised: none, those without text, all."""
+    ocr_languages: tuple[str, ...] = ()
 
 
 class ChunkText(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -17,6 +17,7 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]  # ships no types
 
 from arqueduct.artifacts import Page
 from arqueduct.errors import ArqueductError, DocumentCorrupt, DocumentEncrypted, DocumentTooLong
+from arqueduct_worker.parsing.ocr import Scans
 from arqueduct_worker.parsing.text import clean
 
 __all__ = ["extract"]
@@ -31,9 +32,14 @@ log = logging.getLogger(__name__)
 
 
 def extract(
-    path: Path, max_pages: int, metadata: dict[str, str], progress: Callable[[int, int, str], None]
+    path: Path,
+    max_pages: int,
+    metadata: dict[str, str],
+    progress: Callable[[int, int, str], None],
+    *,
+    scans: Scans | None = None,
 ) -> Iterator[Page]:
-    """Pages in order, blank ones too; fills `metadata` before the first.
+    """Pages in order, blank ones too; fills `metadata` before the first. `scans` recognises what is a picture.
 
     Raises `DocumentEncrypted` where a password is needed to open, `DocumentTooLong`, `DocumentCorrupt`.
     """
@@ -52,7 +58,7 @@ def extract(
         headings = _Outline(document)
         broken = 0
         for index in range(total):
-            text = _page_text(document, index)
+            text = _page_text(document, index, scans)
             broken += text is None
             progress(index + 1, total, "pages")
             yield Page(number=index + 1, text=text or "", heading=headings.at(index))
@@ -60,7 +66,7 @@ def extract(
             raise DocumentCorrupt("The file is damaged: none of its pages can be read.")
 
 
-def _page_text(document: Any, index: int) -> str | None:
+def _page_text(document: Any, index: int, scans: Scans | None) -> str | None:
     """`None` for a page that is damaged; the others may still be fine."""
     try:
         page = document[index]
@@ -69,7 +75,8 @@ def _page_text(document: Any, index: int) -> str | None:
     try:
         textpage = page.get_textpage()
         try:
-            return _tidy(textpage.get_text_range())
+            text = _tidy(textpage.get_text_range())
+            return _tidy(scans.text_of(page, text)) if scans else text
         finally:
             textpage.close()
     except pdfium.PdfiumError:

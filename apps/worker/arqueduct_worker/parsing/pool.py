@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 import structlog
@@ -80,10 +80,13 @@ class ParserPool:
         max_pages: int | None = None,
         max_chars: int | None = None,
         navigation: bool = False,
+        ocr: Literal["never", "missing", "always"] = "never",
+        ocr_languages: tuple[str, ...] = (),
     ) -> Extracted:
         """Writes the document's pages to `target`; `on_progress(done, total, unit)` is called on the event loop.
 
-        Limits lower those of the settings; `navigation` keeps the menus of web pages.
+        Limits lower those of the settings; `navigation` keeps the menus of web pages; `ocr` says which pages of a PDF
+        are recognised.
         Raises the `PermanentError` that fits the document, `DocumentTimeout` and `ParserCrashed` among them, or
         `ParserKilled`, which is worth another try.
         """
@@ -95,6 +98,8 @@ class ParserPool:
                 max_pages=lower(self._settings.max_pages, max_pages),
                 max_text_chars=lower(self._settings.max_text_chars, max_chars),
                 navigation=navigation,
+                ocr=ocr,
+                ocr_languages=ocr_languages,
             ),
             on_progress,
         )

@@ -1,8 +1,9 @@
 """Turns the bytes into pages of text, in a parser process; takes the text kept by an earlier run where there is one."""
 
 from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from arqueduct import metrics
 from arqueduct.errors import NotFound
@@ -10,10 +11,19 @@ from arqueduct.formats import Format
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.stage_options import Options
 from arqueduct_worker import kept_text
-from arqueduct_worker.parsing import RECIPE
+from arqueduct_worker.parsing import RECIPE, ocr
 from arqueduct_worker.parsing.pool import lower
 
-__all__ = ["Extract", "ExtractOptions"]
+__all__ = ["Extract", "ExtractOptions", "ScanOptions"]
+
+
+def _installed(language: str) -> str:
+    if language not in ocr.languages():
+        raise ValueError(f"not installed; there are {', '.join(ocr.languages())}")
+    return language
+
+
+Language = Annotated[str, AfterValidator(_installed), Field(json_schema_extra={"enum": list(ocr.languages())})]
 
 
 class ExtractOptions(Options):
@@ -27,6 +37,21 @@ class ExtractOptions(Options):
     """Whether the menus of web pages are a part of their text."""
 
 
+class ScanOptions(ExtractOptions):
+    """How text is read where text recognition is installed."""
+
+    ocr: Literal["never", "missing", "always"] = Field(default="never", examples=["missing"])
+    """Which pages of a PDF are recognised as pictures: none; `missing`: those without text; or all. A full page takes
+    some seconds."""
+    ocr_languages: tuple[Language, ...] = Field(default=(), max_length=5, examples=[["eng"]])
+    """The languages to expect, the first one most; none: English, or what there is."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        there = ocr.languages()
+        return self.ocr_languages or (("eng",) if "eng" in there else there[:1])
+
+
 class Extract(Stage):
     """Counts pages."""
 
@@ -34,7 +59,7 @@ class Extract(Stage):
     label = "extracting"
     weight = 0.20
     about = "Reads the text out of the file."
-    options = ExtractOptions
+    options = ScanOptions if ocr.languages() else ExtractOptions
 
     async def run(self, context: StageContext) -> None:
         subject = context.subject
@@ -51,6 +76,7 @@ class Extract(Stage):
                 max_pages=options.max_pages,
                 max_chars=options.max_chars,
                 navigation=options.navigation,
+                **_scans(options),
             )
             context.facts.update(
                 pages=extracted.pages, characters=extracted.chars, title=extracted.title, metadata=extracted.metadata
@@ -71,3 +97,11 @@ def _recipe(context: StageContext, options: ExtractOptions) -> Iterator[str]:
     yield f"chars<={lower(settings.max_text_chars, options.max_chars)}"
     if options.navigation and kind is Format.HTML:
         yield "navigation"
+    if isinstance(options, ScanOptions) and options.ocr != "never" and kind is Format.PDF:
+        yield ocr.recipe(options.ocr, options.languages)
+
+
+def _scans(options: ExtractOptions) -> dict[str, Any]:
+    if not isinstance(options, ScanOptions):
+        return {}
+    return {"ocr": options.ocr, "ocr_languages": options.languages}
