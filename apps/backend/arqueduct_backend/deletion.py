@@ -8,6 +8,7 @@ from arqueduct.errors import NotFound
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import documents, steering
+from arqueduct.storage.layout import everywhere
 from arqueduct_backend.access import Acting
 from arqueduct_backend.revision import locked
 from arqueduct_backend.state import State
@@ -47,4 +48,5 @@ async def _purge(services: State, caller: Identity, document_id: UUID) -> None:
     async with services.database.transaction(caller.tenant_id) as transaction:
         prefix = await documents.purge(transaction, document_id, patience=LOCK_SECONDS)
     if prefix is not None:
-        await services.storage.delete_prefix(prefix)
+        for place in everywhere(prefix):
+            await services.storage.delete_prefix(place)

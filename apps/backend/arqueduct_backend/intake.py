@@ -1,20 +1,21 @@
 """Taking a document in: its bytes to the storage, its rows in one transaction, then the wake-up."""
 
+from uuid import UUID
+
+import asyncpg
 import structlog
 from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
 from arqueduct import metrics, models
-from arqueduct.database import Transaction
-from arqueduct.errors import ArqueductError
 from arqueduct.formats import Format
 from arqueduct.identity import Identity
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
-from arqueduct.repositories import documents, jobs
+from arqueduct.repositories import documents, jobs, quotas
 from arqueduct.repositories.documents import Listed
-from arqueduct.storage.layout import blob_key, blob_prefix
 from arqueduct_backend.access import Acting
+from arqueduct_backend.originals import storing
 from arqueduct_backend.schemas import Accepted, Document, Job
 from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
@@ -32,14 +33,23 @@ async def take_in(
 ) -> Accepted:
     """The new document with its queued job; `response` gets its headers.
 
-    Raises `DependencyUnavailable`, and `IdempotencyInFlight` if the same upload came again; then nothing of it stays.
+    Raises `DependencyUnavailable`, `QuotaExceeded`, and `IdempotencyInFlight` if the same upload came again; then
+    nothing of it stays.
     """
     caller = acting.identity
     blob = models.Blob(id=new_id(), tenant_id=caller.tenant_id, sha256=upload.sha256, size=upload.size)
-    try:
-        await services.storage.put_file(blob_key(caller.tenant_id, blob.id), upload.path)
+
+    async def commit(brought_to: UUID | None) -> tuple[models.Blob, tuple[Accepted, list[asyncpg.Record]]]:
         async with services.database.transaction(caller.tenant_id) as transaction:
-            kept = await documents.add_blob(transaction, blob)
+            await quotas.check(
+                transaction,
+                tenant_id=caller.tenant_id,
+                user_id=caller.user_id,
+                documents=1,
+                bytes=upload.size,
+                jobs=1,
+            )
+            kept = await documents.add_blob(transaction, blob, brought_to=brought_to)
             job, document = _rows(services, caller, upload, format, kept)
             job.priority = priority
             transaction.session.add_all([job, document])
@@ -55,13 +65,11 @@ async def take_in(
             response.headers["Location"] = f"/api/v1/jobs/{job.id}"
             response.headers["Retry-After"] = "1"
             await acting.keep(transaction, accepted, response)
-    except BaseException:
-        await _discard(services, blob)
-        raise
-    if kept.id != blob.id:
-        await _discard(services, blob)
+        return kept, (accepted, created)
+
+    accepted, created = await storing(services, blob, upload.path, commit)
     await services.dispatcher.dispatch(created)
-    bind_contextvars(document=str(document.id), job=str(job.id))
+    bind_contextvars(document=str(accepted.document.id), job=str(accepted.job.id))
     metrics.uploads.inc(upload.size)
     log.info("document accepted", format=format, size=upload.size)
     return accepted
@@ -93,18 +101,3 @@ def _rows(
         language=services.settings.search_language,
     )
     return job, document
-
-
-async def _discard(services: State, blob: models.Blob) -> None:
-    """Removes bytes that no row names. Where Postgres cannot say so, they stay: a commit may have come through."""
-    try:
-        async with services.database.transaction(blob.tenant_id) as transaction:
-            if await _is_kept(transaction, blob):
-                return
-        await services.storage.delete_prefix(blob_prefix(blob.tenant_id, blob.id))
-    except ArqueductError as error:
-        log.warning("blob may be left behind", blob=str(blob.id), error=str(error))
-
-
-async def _is_kept(transaction: Transaction, blob: models.Blob) -> bool:
-    return bool(await transaction.driver.fetchval("SELECT EXISTS (SELECT FROM blobs WHERE id = $1)", blob.id))

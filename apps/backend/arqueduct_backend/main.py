@@ -31,8 +31,10 @@ from arqueduct_backend.routes import (
     oidc,
     probes,
     queue,
+    quotas,
     search,
     tenant,
+    upkeep,
     webhooks,
 )
 from arqueduct_backend.routing import Routes
@@ -60,6 +62,7 @@ ROUTERS = {
         *(documents.router, bulk.router, jobs.router, queue.router, search.router, live.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
+        *(quotas.router, upkeep.router),
     ),
     "": (probes.router,),
 }

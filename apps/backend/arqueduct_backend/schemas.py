@@ -168,6 +168,10 @@ class Document(Answer):
     metadata: dict[str, Any]
     error: JobError | None
     job_id: UUID
+    archived_at: datetime | None
+    """Since when no search finds it; its text and passages can still be read, its content after a restore."""
+    original_removed_at: datetime | None
+    """When a policy of retention took the file; text and passages stay."""
     created_at: datetime
     updated_at: datetime
 
@@ -189,6 +193,8 @@ class Document(Answer):
                 "metadata": row.facts,
                 "error": _error(job.error),
                 "job_id": row.job_id,
+                "archived_at": row.archived_at,
+                "original_removed_at": row.original_removed_at,
                 "created_at": row.created_at,
                 "updated_at": row.updated_at,
             }

@@ -7,7 +7,9 @@ says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never ma
 from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
 from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
+from arqueduct.models.quotas import TenantQuota, Usage, UsageChange, UserQuota
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
+from arqueduct.models.upkeep import RetentionPolicy, UpkeepRun
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -31,9 +33,15 @@ __all__ = [
     "PasswordReset",
     "QueueRule",
     "RefreshToken",
+    "RetentionPolicy",
     "Session",
     "Tenant",
+    "TenantQuota",
+    "UpkeepRun",
+    "Usage",
+    "UsageChange",
     "User",
+    "UserQuota",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -66,6 +66,12 @@ class Job(SQLModel, table=True):
         Index("jobs_document_id_idx", "document_id"),
         Index("jobs_parent_id_idx", "parent_id"),
         Index(
+            "jobs_tenant_unfinished_idx",
+            "tenant_id",
+            "user_id",
+            postgresql_where=text("state IN ('queued', 'running', 'paused')"),
+        ),
+        Index(
             "jobs_user_unfinished_idx",
             "user_id",
             "id",

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlmodel import func, select
 
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
+from arqueduct.errors import OriginalAway
 from arqueduct.models import Blob, Deletion, Document, Job
 from arqueduct.storage.layout import blob_prefix
 
@@ -26,17 +27,32 @@ class Listed:
     job: Job
 
 
-async def add_blob(transaction: Transaction, blob: Blob) -> Blob:
-    """Inserts the blob, or returns the one of the same bytes that the tenant has already, locked against deletion."""
+async def add_blob(transaction: Transaction, blob: Blob, *, brought_to: UUID | None = None) -> Blob:
+    """Inserts the blob, or returns the one of the same bytes that the tenant has already, locked against deletion.
+
+    Its bytes are hot from the commit on. Raises `OriginalAway`, with its `blob_id`, if the tenant knows the bytes but
+    has them cold, or no more: then store them under `blob_key(tenant, blob_id, blob.id)`, and come again with that id
+    as `brought_to`. That file is needed if what comes back has `blob.id` as its `copy_id`; else discard it.
+    """
     row = await transaction.driver.fetchrow(
         "INSERT INTO blobs (id, tenant_id, sha256, size) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id",
+        "ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id, place, copy",
         blob.id,
         blob.tenant_id,
         blob.sha256,
         blob.size,
     )
-    return blob if row is None or row["id"] == blob.id else blob.model_copy(update={"id": row["id"]})
+    if row is None or row["id"] == blob.id:
+        return blob
+    kept, copy_id = row["id"], row["copy"]
+    if row["place"] != "hot":
+        if kept != brought_to:
+            raise OriginalAway(blob_id=kept)
+        copy_id = blob.id
+        await transaction.driver.execute(
+            "UPDATE blobs SET place = 'hot', copy = $2, cold_size = NULL WHERE id = $1", kept, copy_id
+        )
+    return blob.model_copy(update={"id": kept, "copy_id": copy_id})
 
 
 async def find(transaction: Transaction, document_id: UUID, *, locked: bool = False) -> Listed | None:
@@ -52,7 +68,9 @@ async def find(transaction: Transaction, document_id: UUID, *, locked: bool = Fa
     return Listed(document=found[0], job=found[1]) if found else None
 
 
-async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[Listed]:
+async def page(
+    transaction: Transaction, *, limit: int, before: UUID | None, archived: bool | None = None
+) -> Sequence[Listed]:
     """The newest first, from the one older than `before`; ids are in order of creation."""
     query = (
         select(Document, Job)
@@ -63,6 +81,8 @@ async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> 
     )
     if before is not None:
         query = query.where(Document.id < before)
+    if archived is not None:
+        query = query.where(Document.archived_at.is_not(None) if archived else Document.archived_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
     return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
 
 
@@ -110,10 +130,20 @@ async def purge(transaction: Transaction, document_id: UUID, *, patience: int = 
         document["blob_id"],
     )
     if orphan is None:
+        await _give_up(driver, document["blob_id"])
         return None
     prefix: str = blob_prefix(document["tenant_id"], document["blob_id"])
     await driver.execute("UPDATE deletions SET prefix = $2 WHERE document_id = $1", document_id, prefix)
     return prefix
+
+
+async def _give_up(driver: Driver, blob_id: UUID) -> None:
+    """Bytes of which only documents are left that have lost their original: the janitor takes the file."""
+    await driver.execute(
+        "UPDATE blobs b SET place = 'removed', copy = NULL, cold_size = NULL WHERE id = $1 AND place <> 'removed' "
+        "AND NOT EXISTS (SELECT FROM documents WHERE blob_id = b.id AND original_removed_at IS NULL)",
+        blob_id,
+    )
 
 
 async def drop_vectors(transaction: Transaction, document_id: UUID, hashes: Sequence[bytes]) -> None:
