@@ -11,7 +11,7 @@ from uuid import UUID
 from arqueduct import metrics
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents, leftovers, originals, steering, upkeep
-from arqueduct.repositories.upkeep import Policy, Target
+from arqueduct.repositories.upkeep import Found, Policy, Target
 from arqueduct.storage.layout import everywhere, place_of, tenant_prefix
 from arqueduct_worker import cold
 from arqueduct_worker.janitor import TEXTS, Files, remove_texts
@@ -58,12 +58,12 @@ async def _foretell(context: StageContext, tally: Tally, policies: list[Policy])
         await tally.put(transaction, targets={})
     for policy in policies:
         context.checkpoint()
-        if policy.target is Target.TEXTS:
-            await _foretell_texts(context, tally, policy)
-            continue
         async with context.database.transaction(context.job.tenant_id) as transaction:
-            found = await upkeep.expected(transaction.driver, policy)
+            is_of_texts = policy.target is Target.TEXTS
+            found = Found() if is_of_texts else await upkeep.expected(transaction.driver, policy)
             await tally.add(transaction, policy.target, rows=found.rows, bytes=found.bytes, ids=found.sample)
+        if is_of_texts:
+            await _foretell_texts(context, tally, policy)
 
 
 async def _documents(context: StageContext, tally: Tally, policy: Policy) -> None:
