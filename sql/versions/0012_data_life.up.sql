@@ -150,16 +150,17 @@ CREATE TABLE retention_policies (
 );
 
 -- What a run of `retention.apply` or `storage.optimise` did, or would do. Written in the transactions of its batches.
+-- It has the id of its job.
 CREATE TABLE upkeep_runs (
-    job_id UUID NOT NULL,
+    id UUID NOT NULL,
     tenant_id UUID NOT NULL,
     kind TEXT NOT NULL,
     is_dry BOOLEAN NOT NULL,
     report JSONB DEFAULT '{}'::jsonb NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    PRIMARY KEY (job_id),
-    FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE,
+    PRIMARY KEY (id),
+    FOREIGN KEY(id) REFERENCES jobs (id) ON DELETE CASCADE,
     FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE
 );
 CREATE INDEX upkeep_runs_tenant_id_kind_created_at_idx ON upkeep_runs (tenant_id, kind, created_at);
@@ -208,7 +209,8 @@ BEGIN
         ORDER BY p.tenant_id, p.updated_at DESC
     LOOP
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended('retention.apply ' || tenant, 0))
-            OR is_upkeep_running(tenant, 'retention.apply')
+            OR EXISTS (SELECT FROM jobs j JOIN upkeep_runs r USING (id) WHERE j.tenant_id = tenant
+                AND j.state IN ('queued', 'running', 'paused') AND r.kind = 'retention.apply' AND NOT r.is_dry)
             OR EXISTS (SELECT FROM upkeep_runs r WHERE r.tenant_id = tenant AND r.kind = 'retention.apply'
                 AND NOT r.is_dry AND r.created_at > now() - every);
         job := time_ordered_id();
@@ -216,20 +218,11 @@ BEGIN
         VALUES (job, tenant, by_user, 'retention.apply', '{"dry_run": false}', 10);
         INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, attempt)
         VALUES (job, 1, tenant, 'job_queued', 'queued', 'queued', 0, 0);
-        INSERT INTO upkeep_runs (job_id, tenant_id, kind, is_dry) VALUES (job, tenant, 'retention.apply', false);
+        INSERT INTO upkeep_runs (id, tenant_id, kind, is_dry) VALUES (job, tenant, 'retention.apply', false);
         made := made || job;
     END LOOP;
     RETURN made;
 END
-$$;
-
--- Whether the tenant has a run of this kind, not a dry one, that is not finished.
-CREATE FUNCTION is_upkeep_running(tenant uuid, of_kind text) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM jobs j JOIN upkeep_runs r ON r.job_id = j.id
-        WHERE j.tenant_id = tenant AND j.state IN ('queued', 'running', 'paused') AND r.kind = of_kind AND NOT r.is_dry
-    )
 $$;
 
 -- Finished jobs of the tenant of the transaction that no document and no child names, older than asked, oldest first.
@@ -278,8 +271,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION count_usage_in(), count_usage_out(), count_usage_changed(), fold_usage(integer),
-    queue_retention(interval), is_upkeep_running(uuid, text), old_jobs(interval, text[], integer),
+    queue_retention(interval), old_jobs(interval, text[], integer),
     prune_old_jobs(interval, text[], integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION is_upkeep_running(uuid, text) TO arqueduct_app;
 GRANT EXECUTE ON FUNCTION fold_usage(integer), queue_retention(interval), old_jobs(interval, text[], integer),
     prune_old_jobs(interval, text[], integer) TO arqueduct_worker;

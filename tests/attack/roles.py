@@ -33,11 +33,13 @@ MAY: Mapping[str, frozenset[str]] = {
         (
             *("change_password", "end_session", "get_me", "get_tenant", "list_sessions", "logout", "logout_everywhere"),
             *("get_document", "get_document_content", "get_document_text", "list_chunks", "list_documents"),
-            "search_passages",
+            *("get_usage", "search_passages"),
         ),
         ALL,
     ),
-    **dict.fromkeys(("create_document", "delete_document", "update_document"), WORKING),
+    **dict.fromkeys(
+        ("archive_document", "create_document", "delete_document", "restore_document", "update_document"), WORKING
+    ),
     **dict.fromkeys(
         ("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"), MEMBERS
     ),
@@ -57,6 +59,9 @@ MAY: Mapping[str, frozenset[str]] = {
             *("get_webhook", "list_webhooks", "get_webhook_delivery", "list_webhook_deliveries"),
             *("create_webhook", "change_webhook", "delete_webhook", "ping_webhook", "redeliver_webhook"),
             "rotate_webhook_secret",
+            *("get_quotas", "remove_user_quota", "set_default_quota", "set_user_quota"),
+            *("get_retention", "run_retention", "set_retention", "get_upkeep_run"),
+            *("get_storage", "optimise_storage"),
         ),
         ADMINS,
     ),

@@ -36,6 +36,7 @@ OF_PATHS = {
     "invitation_id": "invitations",
     "job_id": "jobs",
     "key_id": "api_keys",
+    "run_id": "upkeep_runs",
     "session_id": "sessions",
     "user_id": "users",
     "webhook_id": "webhook_endpoints",
@@ -50,7 +51,11 @@ NOTHING_TO_NAME = {
     "get_metrics",
     "get_openapi",
     "get_queue",
+    "get_quotas",
+    "get_retention",
+    "get_storage",
     "get_tenant",
+    "get_usage",
     "get_version",
     "get_me",
     "list_documents",
@@ -61,6 +66,7 @@ NOTHING_TO_NAME = {
     "list_webhooks",
     "logout",
     "logout_everywhere",
+    "optimise_storage",
     "create_ticket",
 }
 """Operations that take no id at all. They must not tell of another tenant by themselves."""
@@ -80,6 +86,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     **{
         name: (Trespass(),)
         for name in (
+            "archive_document",
             "cancel_job",
             "delete_document",
             "delete_webhook",
@@ -88,6 +95,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "get_document_content",
             "get_document_text",
             "get_job",
+            "get_upkeep_run",
             "get_webhook",
             "get_webhook_delivery",
             "list_chunks",
@@ -99,6 +107,8 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "ping_webhook",
             "redeliver_webhook",
             "remove_member",
+            "remove_user_quota",
+            "restore_document",
             "resume_job",
             "retry_job",
             "revoke_invitation",
@@ -158,10 +168,14 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "reset_password": (
         Trespass(body={"token": _SECRET, "new_password": "a long sentence for a thief"}, answers=frozenset({401})),
     ),
+    "run_retention": (Trespass(body={"dry_run": True}, answers=DONE),),
     "search_passages": (
         Trespass(body={"query": "kestrel hovers over the wall"}, answers=DONE),
         Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
     ),
+    "set_default_quota": (Trespass(body={"jobs": 1000}, answers=DONE),),
+    "set_retention": (Trespass(body={"policies": [{"target": "jobs", "days": 9}]}, answers=DONE),),
+    "set_user_quota": (Trespass(body={"jobs": 1000}),),
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
     "update_document": (Trespass(body={"name": "stolen.md"}),),
 }

@@ -225,8 +225,9 @@ class TargetReport(Answer):
 class UpkeepRunShown(Answer):
     """A run of `retention.apply` or `storage.optimise`."""
 
-    job_id: UUID
-    """Says how far it is: `GET /api/v1/jobs/{job_id}`."""
+    id: UUID
+    """Also of its job, which says how far it is: `GET /api/v1/jobs/{id}`."""
+    kind: str = Field(examples=["retention.apply"])
     dry_run: bool
     targets: dict[str, TargetReport]
     """So far."""
@@ -239,7 +240,8 @@ class UpkeepRunShown(Answer):
     def of(cls, row: asyncpg.Record) -> Self:
         report = row["report"]
         return cls(
-            job_id=row["job_id"],
+            id=row["id"],
+            kind=row["kind"],
             dry_run=row["is_dry"],
             targets=report.get("targets", {}),
             policies=report.get("policies", []),

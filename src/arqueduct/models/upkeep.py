@@ -40,11 +40,11 @@ class RetentionPolicy(SQLModel, table=True):
 
 
 class UpkeepRun(SQLModel, table=True):
-    """A job of the kind `retention.apply` or `storage.optimise`, and its report so far."""
+    """A job of the kind `retention.apply` or `storage.optimise`, under its id, and its report so far."""
 
     __tablename__: ClassVar[str] = "upkeep_runs"
     __table_args__ = (Index("upkeep_runs_tenant_id_kind_created_at_idx", "tenant_id", "kind", "created_at"),)
-    job_id: UUID = Field(sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, nullable=False))
+    id: UUID = Field(sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, nullable=False))
     tenant_id: UUID = Field(sa_column=tenant())
     kind: str = Field(sa_column=Column(Text, nullable=False))
     is_dry: bool = Field(sa_column=Column(Boolean, nullable=False))

@@ -101,6 +101,14 @@ def _narrowed(target: Target) -> str:
     return _OLD + (_WITH_ORIGINAL if target is Target.ORIGINALS else "")
 
 
+_UNDER_WAY = f"""
+    SELECT EXISTS (
+        SELECT FROM jobs j JOIN upkeep_runs r USING (id)
+        WHERE j.tenant_id = $1 AND j.state IN {UNFINISHED} AND r.kind = $2 AND NOT r.is_dry
+    )
+"""
+
+
 async def policies(driver: Driver, *, only_enabled: bool = False) -> list[Policy]:
     """In the order in which a run takes them."""
     rows = await driver.fetch(
@@ -141,14 +149,14 @@ async def new_run(driver: Driver, tenant_id: UUID, kind: str, *, is_dry: bool) -
     if is_dry:
         return
     await driver.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{kind} {tenant_id}")
-    if await driver.fetchval("SELECT is_upkeep_running($1, $2)", tenant_id, kind):
+    if await driver.fetchval(_UNDER_WAY, tenant_id, kind):
         raise UpkeepUnderWay
 
 
 async def add_run(driver: Driver, tenant_id: UUID, job_id: UUID, kind: str, *, is_dry: bool) -> None:
     """Beside its job, in the same transaction."""
     await driver.execute(
-        "INSERT INTO upkeep_runs (job_id, tenant_id, kind, is_dry) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO upkeep_runs (id, tenant_id, kind, is_dry) VALUES ($1, $2, $3, $4)",
         job_id,
         tenant_id,
         kind,
@@ -156,8 +164,8 @@ async def add_run(driver: Driver, tenant_id: UUID, job_id: UUID, kind: str, *, i
     )
 
 
-async def run(driver: Driver, job_id: UUID, kind: str) -> asyncpg.Record | None:
-    return await driver.fetchrow("SELECT * FROM upkeep_runs WHERE job_id = $1 AND kind = $2", job_id, kind)
+async def run(driver: Driver, run_id: UUID) -> asyncpg.Record | None:
+    return await driver.fetchrow("SELECT * FROM upkeep_runs WHERE id = $1", run_id)
 
 
 async def last_report(driver: Driver, kind: str) -> asyncpg.Record | None:
@@ -171,14 +179,14 @@ async def last_report(driver: Driver, kind: str) -> asyncpg.Record | None:
 
 async def report_of(driver: Driver, job_id: UUID) -> dict[str, Any]:
     """What earlier attempts wrote, too."""
-    found: dict[str, Any] | None = await driver.fetchval("SELECT report FROM upkeep_runs WHERE job_id = $1", job_id)
+    found: dict[str, Any] | None = await driver.fetchval("SELECT report FROM upkeep_runs WHERE id = $1", job_id)
     return found or {}
 
 
 async def write_report(driver: Driver, job_id: UUID, report: dict[str, Any]) -> None:
     """In the transaction of what it tells, so that it is done and told, or neither."""
     await driver.execute(
-        "UPDATE upkeep_runs SET report = $2::text::jsonb, updated_at = now() WHERE job_id = $1",
+        "UPDATE upkeep_runs SET report = $2::text::jsonb, updated_at = now() WHERE id = $1",
         job_id,
         storable.json(report),
     )

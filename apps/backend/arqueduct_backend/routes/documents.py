@@ -164,36 +164,6 @@ async def delete_document(document_id: UUID, services: Services, acting: Acts, i
     return Response(status_code=204)
 
 
-MOVED = answers(NotFound, DocumentBusy, QuotaExceeded)
-
-
-@router.post(
-    "/{document_id}/archive",
-    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
-    status_code=202,
-    response_model=schemas.Job,
-    responses=MOVED,
-)
-async def archive_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
-    """Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
-
-    Text, passages and vectors stay, so that restoring it takes no model.
-    """
-    return await move(services, acting, document_id, ARCHIVE, response)
-
-
-@router.post(
-    "/{document_id}/restore",
-    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
-    status_code=202,
-    response_model=schemas.Job,
-    responses=MOVED,
-)
-async def restore_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
-    """Queues the job that brings an archived document back: its file, checked by its checksum, and into search."""
-    return await move(services, acting, document_id, RESTORE, response)
-
-
 @router.get(
     "/{document_id}/content",
     dependencies=[needs(Permission.DOCUMENTS_READ)],
@@ -252,3 +222,33 @@ async def list_chunks(
         raise NotFound
     found = await lists.chunks_page(transaction, document_id, limit=limit + 1, after=after)
     return page_of(found, limit, schemas.Chunk.of, lambda last: cursors.of("chunks", last["ordinal"]))
+
+
+MOVED = answers(NotFound, DocumentBusy, QuotaExceeded)
+
+
+@router.post(
+    "/{document_id}/archive",
+    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=MOVED,
+)
+async def archive_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
+    """Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
+
+    Text, passages and vectors stay, so that restoring it takes no model.
+    """
+    return await move(services, acting, document_id, ARCHIVE, response)
+
+
+@router.post(
+    "/{document_id}/restore",
+    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=MOVED,
+)
+async def restore_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
+    """Queues the job that brings an archived document back: its file, checked by its checksum, and into search."""
+    return await move(services, acting, document_id, RESTORE, response)

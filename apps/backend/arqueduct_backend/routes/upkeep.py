@@ -49,19 +49,8 @@ async def set_retention(asked: RetentionAsked, transaction: TenantTransaction, a
     responses=BEGUN,
 )
 async def run_retention(asked: RunAsked, response: Response, services: Services, acting: Acts) -> schemas.Job:
-    """Queues a run; a dry one unless `dry_run` is false. Its report is at `/retention/runs/{job_id}`."""
+    """Queues a run; a dry one unless `dry_run` is false. Its report is at `/upkeep/runs/{job_id}`."""
     return await _begin(services, acting, response, RETENTION, is_dry=asked.dry_run)
-
-
-@router.get(
-    "/retention/runs/{job_id}",
-    dependencies=[needs(Permission.UPKEEP_READ)],
-    response_model=UpkeepRunShown,
-    responses=answers(NotFound),
-)
-async def get_retention_run(job_id: UUID, transaction: TenantTransaction) -> UpkeepRunShown:
-    """What a run did so far, or would do: per target how many, how many bytes, and some ids."""
-    return await _run(transaction, job_id, RETENTION)
 
 
 @router.get("/storage", dependencies=[needs(Permission.UPKEEP_READ)], response_model=StorageShown)
@@ -86,19 +75,22 @@ async def get_storage(transaction: TenantTransaction) -> StorageShown:
     responses=BEGUN,
 )
 async def optimise_storage(response: Response, services: Services, acting: Acts) -> schemas.Job:
-    """Queues a run that frees what nobody can ask for any more. Its report is at `/storage/runs/{job_id}`."""
+    """Queues a run that frees what nobody can ask for any more. Its report is at `/upkeep/runs/{job_id}`."""
     return await _begin(services, acting, response, OPTIMISE, is_dry=False)
 
 
 @router.get(
-    "/storage/runs/{job_id}",
+    "/upkeep/runs/{run_id}",
     dependencies=[needs(Permission.UPKEEP_READ)],
     response_model=UpkeepRunShown,
     responses=answers(NotFound),
 )
-async def get_storage_run(job_id: UUID, transaction: TenantTransaction) -> UpkeepRunShown:
-    """What a run gained so far: originals frozen, texts and stale copies removed."""
-    return await _run(transaction, job_id, OPTIMISE)
+async def get_upkeep_run(run_id: UUID, transaction: TenantTransaction) -> UpkeepRunShown:
+    """What a run did so far, or would do: per target how many, how many bytes, and some ids. `run_id` is its job's."""
+    found = await upkeep.run(transaction.driver, run_id)
+    if found is None:
+        raise NotFound
+    return UpkeepRunShown.of(found)
 
 
 async def _begin(services: State, acting: Acting, response: Response, kind: str, *, is_dry: bool) -> schemas.Job:
@@ -120,10 +112,3 @@ async def _begin(services: State, acting: Acting, response: Response, kind: str,
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch(created)
     return answer
-
-
-async def _run(transaction: TenantTransaction, job_id: UUID, kind: str) -> UpkeepRunShown:
-    found = await upkeep.run(transaction.driver, job_id, kind)
-    if found is None:
-        raise NotFound
-    return UpkeepRunShown.of(found)
