@@ -45,6 +45,15 @@ janitor_removed = Counter(
 janitor_removed_bytes = Counter(
     "arqueduct_janitor_removed_bytes_total", "Bytes of files the janitor removed.", ["what"], registry=REGISTRY
 )
+retained = Counter(
+    "arqueduct_retention_items_total",
+    "What policies of retention removed, by target, and what optimising the storage did (`optimised`).",
+    ["target"],
+    registry=REGISTRY,
+)
+quota_refusals = Counter(
+    "arqueduct_quota_refusals_total", "Requests that a quota refused.", ["quota", "scope"], registry=REGISTRY
+)
 pages = Counter("arqueduct_pages_total", "Pages extracted.", registry=REGISTRY)
 chunks = Counter("arqueduct_chunks_total", "Chunks stored.", registry=REGISTRY)
 embedded_texts = Counter(

@@ -38,6 +38,7 @@ OF_PATHS = {
     "job_id": "jobs",
     "key_id": "api_keys",
     "profile_id": "profiles",
+    "run_id": "upkeep_runs",
     "session_id": "sessions",
     "user_id": "users",
     "version": "profile_versions.version",
@@ -54,7 +55,11 @@ NOTHING_TO_NAME = {
     "get_metrics",
     "get_openapi",
     "get_queue",
+    "get_quotas",
+    "get_retention",
+    "get_storage",
     "get_tenant",
+    "get_usage",
     "get_version",
     "get_me",
     "list_documents",
@@ -67,6 +72,7 @@ NOTHING_TO_NAME = {
     "list_webhooks",
     "logout",
     "logout_everywhere",
+    "optimise_storage",
     "create_ticket",
 }
 """Operations that take no id at all. They must not tell of another tenant by themselves."""
@@ -86,6 +92,9 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     **{
         name: (Trespass(),)
         for name in (
+            "archive_document",
+            "archive_file_set",
+            "archive_project",
             "archive_profile",
             "cancel_job",
             "delete_document",
@@ -100,6 +109,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "get_job",
             "get_profile",
             "get_profile_version",
+            "get_upkeep_run",
             "get_webhook",
             "get_webhook_delivery",
             "list_chunks",
@@ -114,6 +124,10 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "redeliver_webhook",
             "remove_file_set_file",
             "remove_member",
+            "remove_user_quota",
+            "restore_document",
+            "restore_file_set",
+            "restore_project",
             "resume_job",
             "retry_job",
             "revoke_invitation",
@@ -185,10 +199,14 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "reset_password": (
         Trespass(body={"token": _SECRET, "new_password": "a long sentence for a thief"}, answers=frozenset({401})),
     ),
+    "run_retention": (Trespass(body={"dry_run": True}, answers=DONE),),
     "search_passages": (
         Trespass(body={"query": "kestrel hovers over the wall"}, answers=DONE),
         Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
     ),
+    "set_default_quota": (Trespass(body={"jobs": 1000}, answers=DONE),),
+    "set_retention": (Trespass(body={"policies": [{"target": "jobs", "days": 9}]}, answers=DONE),),
+    "set_user_quota": (Trespass(body={"jobs": 1000}),),
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
     "upload_to_file_set": (Trespass(files={"files": ("mine.md", b"# The kestrel\n\nIt hovers.\n")}),),
     "update_document": (Trespass(body={"name": "stolen.md"}),),

@@ -11,6 +11,7 @@ from arqueduct.errors import NotFound
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import documents, file_sets, steering
+from arqueduct.storage.layout import everywhere
 from arqueduct_backend.access import Acting
 from arqueduct_backend.revision import locked
 from arqueduct_backend.state import State
@@ -97,4 +98,5 @@ async def _purge(services: State, caller: Identity, document_id: UUID) -> None:
     async with services.database.transaction(caller.tenant_id) as transaction:
         prefix = await documents.purge(transaction, document_id, patience=LOCK_SECONDS)
     if prefix is not None:
-        await services.storage.delete_prefix(prefix)
+        for place in everywhere(prefix):
+            await services.storage.delete_prefix(place)

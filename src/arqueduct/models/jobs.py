@@ -89,6 +89,12 @@ class Job(SQLModel, table=True):
             postgresql_where=text(f"state = 'running' AND {IS_CHILD}"),
         ),
         Index(
+            "jobs_tenant_unfinished_idx",
+            "tenant_id",
+            "user_id",
+            postgresql_where=text("state IN ('queued', 'running', 'paused')"),
+        ),
+        Index(
             "jobs_user_unfinished_idx",
             "user_id",
             "id",

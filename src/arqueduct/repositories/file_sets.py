@@ -17,16 +17,19 @@ from arqueduct.database import Transaction
 from arqueduct.errors import FileSetArchived, FileSetBusy, FileSetEmpty, NotFound, PathTaken, RequestError
 from arqueduct.models import Document, FileSet, FileSetFile, Job
 from arqueduct.repositories.documents import Listed
+from arqueduct.repositories.originals import UNFINISHED
 
 __all__ = [
     "DOCUMENTS",
     "Entry",
     "Taken",
     "change_path",
+    "check_open",
     "delete",
     "entry",
     "find",
     "lock_documents",
+    "lock_moving",
     "lock_only_here",
     "page",
     "page_of_files",
@@ -72,6 +75,19 @@ _ONLY_HERE = """
             SELECT FROM file_set_files o WHERE o.document_id = f.document_id AND o.file_set_id <> f.file_set_id
         )
 """
+# To be put away, or brought back.
+_LOCK_MOVING = """
+    SELECT d.id FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2
+    ORDER BY d.id FOR NO KEY UPDATE OF d
+"""
+_IN_OTHERS = """
+    SELECT DISTINCT o.document_id FROM file_set_files o JOIN file_sets s ON s.id = o.file_set_id
+    WHERE o.document_id = ANY ($2::uuid[]) AND o.file_set_id <> $1 AND s.archived_at IS NULL
+"""
+_BUSY = f"""
+    SELECT count(DISTINCT document_id) FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN {UNFINISHED}
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +116,12 @@ async def find(transaction: Transaction, file_set_id: UUID, *, locked: bool = Fa
     if found is None:
         raise NotFound
     return found
+
+
+def check_open(file_set: FileSet) -> None:
+    """Raises `FileSetArchived`: nothing is put into one that is put away."""
+    if file_set.archived_at is not None:
+        raise FileSetArchived
 
 
 async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[FileSet]:
@@ -224,6 +246,21 @@ async def lock_only_here(
     looked = [row["id"] for row in await driver.fetch(_LOCK_SOME, file_set_id, after, limit)]
     rows = await driver.fetch(_ONLY_HERE, file_set_id, looked)
     return [row["document_id"] for row in rows], looked[-1] if len(looked) == limit else None
+
+
+async def lock_moving(transaction: Transaction, file_set_id: UUID, *, archived: bool) -> list[UUID]:
+    """Documents of a set that is locked that are archived and come back with it, or the others that go with it: those
+    in another set that is not archived stay. Raises `FileSetBusy`.
+    """
+    driver = transaction.driver
+    held = [row["id"] for row in await driver.fetch(_LOCK_MOVING, file_set_id, archived)]
+    if not archived:
+        staying = {row["document_id"] for row in await driver.fetch(_IN_OTHERS, file_set_id, held)}
+        held = [document_id for document_id in held if document_id not in staying]
+    busy: int = await driver.fetchval(_BUSY, held)
+    if busy:
+        raise FileSetBusy(f"{busy:,} of its files have jobs that are not finished.")
+    return held
 
 
 async def statistics(transaction: Transaction, file_set_id: UUID) -> Sequence[asyncpg.Record]:

@@ -8,22 +8,30 @@ from fastapi import APIRouter, Query, Request, Response
 from arqueduct import models
 from arqueduct.errors import (
     DependencyUnavailable,
+    FileSetArchived,
+    FileSetBusy,
     InvalidCursor,
     InvalidRequest,
     MissingFile,
     NotAuthenticated,
+    NotFound,
     PathTaken,
     PathTooLong,
+    QuotaExceeded,
     SlowBody,
+    TooManyDocuments,
     TooManyFiles,
     UploadTooLarge,
 )
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission
 from arqueduct.repositories import file_sets
+from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct.settings import Settings
 from arqueduct_backend import cursors
 from arqueduct_backend.access import Acts, needs
+from arqueduct_backend.archiving import move_set
+from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.deletion import delete_set
 from arqueduct_backend.dependencies import Services, TenantTransaction
@@ -61,7 +69,9 @@ READ = [needs(Permission.DOCUMENTS_READ)]
 WRITE = [needs(Permission.DOCUMENTS_WRITE)]
 UPLOAD = [*WRITE, budget(Budget.UPLOADS), once(has_file=True)]
 NO_FILES = "Send them as multipart/form-data in fields named `files`, each with a file name."
-OF_UPLOADS = answers(UploadTooLarge, TooManyFiles, MissingFile, SlowBody)
+OF_UPLOADS = answers(UploadTooLarge, TooManyFiles, MissingFile, SlowBody, QuotaExceeded)
+FILLED = {**OF_UPLOADS, **answers(FileSetArchived, NotFound)}
+MOVED = answers(NotFound, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 
 def _shape(settings: Settings, *, keeps_fields: bool = False) -> Shape:
@@ -161,14 +171,14 @@ async def delete_file_set(
 
 
 @router.post(
-    "/{file_set_id}/files", dependencies=UPLOAD, response_model=FileSetFilled, responses=OF_UPLOADS, openapi_extra=FILES
+    "/{file_set_id}/files", dependencies=UPLOAD, response_model=FileSetFilled, responses=FILLED, openapi_extra=FILES
 )
 async def upload_to_file_set(
     file_set_id: UUID, request: Request, response: Response, services: Services, acting: Acts
 ) -> FileSetFilled:
     """Takes more files into a set, as with making one (multipart/form-data, fields `files`)."""
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        await file_sets.find(transaction, file_set_id)  # before a body is read for nothing
+        file_sets.check_open(await file_sets.find(transaction, file_set_id))  # before a body is read for nothing
     async with received_all(request, services.settings, _shape(services.settings)) as body:
         if not body.files:
             raise MissingFile("The multipart body has no part named `files` with a file name.", advice=NO_FILES)
@@ -222,13 +232,40 @@ async def remove_file_set_file(file_set_id: UUID, document_id: UUID, services: S
 
 
 @router.post(
-    "/{file_set_id}/documents", dependencies=WRITE, response_model=DocumentsAdded, responses=answers(TooManyFiles)
+    "/{file_set_id}/documents",
+    dependencies=WRITE,
+    response_model=DocumentsAdded,
+    responses=answers(TooManyFiles, FileSetArchived),
 )
 async def add_documents_to_file_set(
     file_set_id: UUID, named: DocumentsNamed, services: Services, acting: Acts
 ) -> DocumentsAdded:
     """Puts documents that are there already into the set, each under its name; an answer for each."""
     return await add_documents(services, acting, file_set_id, named.document_ids)
+
+
+@router.post(
+    "/{file_set_id}/archive",
+    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def archive_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Puts it away with its documents, by a batch; those that are in another set that is not archived stay."""
+    return await move_set(services, acting, file_set_id, ARCHIVE, response)
+
+
+@router.post(
+    "/{file_set_id}/restore",
+    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def restore_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Brings it back with all its documents, by a batch."""
+    return await move_set(services, acting, file_set_id, RESTORE, response)
 
 
 @router.get("/{file_set_id}/statistics", dependencies=READ, response_model=FileSetStatistics)
