@@ -309,6 +309,28 @@ async def test_a_run_that_was_told_to_stop_goes_on_and_counts_once(
     assert await owner.fetchval("SELECT count(*) FROM documents") == 0
 
 
+async def test_a_run_that_is_cancelled_tells_what_it_did(
+    api: httpx.AsyncClient, api_worker: TestWorker, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await make_old(owner, await ingest(api, api_worker, WATER + b"%d" % number, f"{number}.md"))
+    await put(api, {"target": "documents", "days": 10, "is_enabled": True})
+    asked = (await api.post("/api/v1/retention/run", json={"dry_run": False})).json()
+    purge = retain.documents.purge
+
+    async def and_cancel(*args: Any, **kwargs: Any) -> Any:
+        assert (await api.post(f"/api/v1/jobs/{asked['id']}/cancel")).status_code == 202
+        await asyncio.sleep(10)  # until the worker hears of it, which ends this
+        return await purge(*args, **kwargs)
+
+    monkeypatch.setattr(retain.documents, "purge", and_cancel)
+    await api_worker.run(UUID(asked["id"]))
+    assert (await row(api_worker.services.database, UUID(asked["id"])))["state"] == JobState.CANCELLED
+    report = (await api.get(f"/api/v1/upkeep/runs/{asked['id']}")).json()["targets"]["documents"]
+    assert report["rows"] == await owner.fetchval("SELECT count(*) FROM documents WHERE deleted_at IS NOT NULL") == 1
+    assert (await api.post("/api/v1/retention/run", json={"dry_run": False})).status_code == 202
+
+
 async def test_runs_are_seen_by_their_tenant_only(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient, api_worker: TestWorker
 ) -> None:
