@@ -32,8 +32,14 @@ async def owner(settings: Settings) -> AsyncIterator[Owner]:
 
 
 async def put(api: httpx.AsyncClient, *policies: dict[str, Any]) -> Any:
-    answer = await api.put("/api/v1/retention", json={"policies": list(policies)})
+    answer = await api.put("/api/v1/retention", json=by_target(*policies))
     return answer.raise_for_status().json()
+
+
+def by_target(*policies: dict[str, Any]) -> dict[str, Any]:
+    return {
+        policy["target"]: {name: value for name, value in policy.items() if name != "target"} for policy in policies
+    }
 
 
 async def apply(api: httpx.AsyncClient, worker: TestWorker, *, dry: bool = False) -> dict[str, Any]:
@@ -157,7 +163,7 @@ async def test_filters_narrow_what_is_meant(api: httpx.AsyncClient, api_worker: 
     ids=["types of jobs", "states of texts", "no days", "unknown"],
 )
 async def test_a_policy_that_means_nothing_is_refused(api: httpx.AsyncClient, policy: dict[str, Any]) -> None:
-    answer = await api.put("/api/v1/retention", json={"policies": [policy]})
+    answer = await api.put("/api/v1/retention", json=by_target(policy))
     assert answer.status_code == 422
 
 
