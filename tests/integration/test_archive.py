@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct_worker.janitor import Janitor
 from arqueduct_worker.sweeper import Sweeper
-from tests.integration.backend import client_of, ingest, problem, stored_files, upload
+from tests.integration.backend import client_of, ingest, problem, services_of, stored_files, upload
 from tests.integration.two_tenants import above
 from tests.integration.worker import TestWorker, row
 
@@ -329,6 +329,32 @@ async def test_a_frozen_original_is_seen_by_nobody_who_looks_for_a_hot_one(
         assert cold.place == "cold"
         assert (cold.cold_size or 0) < cold.size
         assert not await originals.chill(transaction.driver, cold, cold.id, 1)
+
+
+async def test_a_file_that_is_moved_while_it_is_asked_for_is_found(
+    app: FastAPI, api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    document = await ingest(api, api_worker, WATER, "water.md")
+    services = services_of(app)
+
+    class Moved(Storage):
+        """To and fro, just when the key was read from the row."""
+
+        is_moved = False
+
+        async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+            if not self.is_moved:
+                self.is_moved = True
+                await archive(api, api_worker, document)
+                await restore(api, api_worker, document)
+            async for piece in super().stream(key, start=start, end=end):
+                yield piece
+
+    place = services.settings.effective_storage_url
+    moved = Moved(LocalStore(urlsplit(place).path, automatic_cleanup=True), place)
+    app.state.services = replace(services, storage=moved)
+    assert (await content(api, document)).content == WATER
+    app.state.services = services
 
 
 async def age(settings: Settings, root: str = "storage") -> None:

@@ -51,7 +51,7 @@ async def test_documents_are_put_away_and_brought_back(
 
 async def test_retention_is_tried_and_reported(run: Commands, api: httpx.AsyncClient, api_worker: TestWorker) -> None:
     assert "nothing leaves" in done(await run("retention", "show"))
-    await api.put("/api/v1/retention", json={"policies": [{"target": "jobs", "days": 9, "states": ["failed"]}]})
+    await api.put("/api/v1/retention", json={"jobs": {"days": 9, "states": ["failed"]}})
     assert "jobs" in done(await run("retention", "show"))
     (job,) = told(await run("retention", "run", "--json"))
     assert "Nothing so far" in done(await run("retention", "report", job["id"]))

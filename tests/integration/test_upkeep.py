@@ -32,8 +32,14 @@ async def owner(settings: Settings) -> AsyncIterator[Owner]:
 
 
 async def put(api: httpx.AsyncClient, *policies: dict[str, Any]) -> Any:
-    answer = await api.put("/api/v1/retention", json={"policies": list(policies)})
+    answer = await api.put("/api/v1/retention", json=by_target(*policies))
     return answer.raise_for_status().json()
+
+
+def by_target(*policies: dict[str, Any]) -> dict[str, Any]:
+    return {
+        policy["target"]: {name: value for name, value in policy.items() if name != "target"} for policy in policies
+    }
 
 
 async def apply(api: httpx.AsyncClient, worker: TestWorker, *, dry: bool = False) -> dict[str, Any]:
@@ -157,7 +163,7 @@ async def test_filters_narrow_what_is_meant(api: httpx.AsyncClient, api_worker: 
     ids=["types of jobs", "states of texts", "no days", "unknown"],
 )
 async def test_a_policy_that_means_nothing_is_refused(api: httpx.AsyncClient, policy: dict[str, Any]) -> None:
-    answer = await api.put("/api/v1/retention", json={"policies": [policy]})
+    answer = await api.put("/api/v1/retention", json=by_target(policy))
     assert answer.status_code == 422
 
 
@@ -307,6 +313,28 @@ async def test_a_run_that_was_told_to_stop_goes_on_and_counts_once(
     report = (await api.get(f"/api/v1/upkeep/runs/{asked['id']}")).json()["targets"]["documents"]
     assert (report["rows"], len(report["sample"])) == (4, 4)
     assert await owner.fetchval("SELECT count(*) FROM documents") == 0
+
+
+async def test_a_run_that_is_cancelled_tells_what_it_did(
+    api: httpx.AsyncClient, api_worker: TestWorker, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await make_old(owner, await ingest(api, api_worker, WATER + b"%d" % number, f"{number}.md"))
+    await put(api, {"target": "documents", "days": 10, "is_enabled": True})
+    asked = (await api.post("/api/v1/retention/run", json={"dry_run": False})).json()
+    purge = retain.documents.purge
+
+    async def and_cancel(*args: Any, **kwargs: Any) -> Any:
+        assert (await api.post(f"/api/v1/jobs/{asked['id']}/cancel")).status_code == 202
+        await asyncio.sleep(10)  # until the worker hears of it, which ends this
+        return await purge(*args, **kwargs)
+
+    monkeypatch.setattr(retain.documents, "purge", and_cancel)
+    await api_worker.run(UUID(asked["id"]))
+    assert (await row(api_worker.services.database, UUID(asked["id"])))["state"] == JobState.CANCELLED
+    report = (await api.get(f"/api/v1/upkeep/runs/{asked['id']}")).json()["targets"]["documents"]
+    assert report["rows"] == await owner.fetchval("SELECT count(*) FROM documents WHERE deleted_at IS NOT NULL") == 1
+    assert (await api.post("/api/v1/retention/run", json={"dry_run": False})).status_code == 202
 
 
 async def test_runs_are_seen_by_their_tenant_only(

@@ -205,7 +205,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
         Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
     ),
     "set_default_quota": (Trespass(body={"jobs": 1000}, answers=DONE),),
-    "set_retention": (Trespass(body={"policies": [{"target": "jobs", "days": 9}]}, answers=DONE),),
+    "set_retention": (Trespass(body={"jobs": {"days": 9}}, answers=DONE),),
     "set_user_quota": (Trespass(body={"jobs": 1000}),),
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
     "upload_to_file_set": (Trespass(files={"files": ("mine.md", b"# The kestrel\n\nIt hovers.\n")}),),

@@ -1,12 +1,12 @@
 """Quotas, policies of retention, their runs and the storage: what is said and answered about them."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
-from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
 from arqueduct.formats import Format
 from arqueduct.lifecycle import JobState
@@ -124,58 +124,57 @@ class UsageShown(Answer):
 class PolicyAsked(Asked):
     """How long things of one sort are kept."""
 
-    target: Target
-    """`documents`: whole; `originals`: the files, of documents that have a text; `texts`: kept texts that only a retry
-    would use; `jobs`: finished jobs that no document names, with their history."""
     days: Annotated[int, Field(ge=1, le=36_500, examples=[365])]
     """Since the document was made, the text written, or the job ended."""
-    states: Annotated[list[FinalState], Field(max_length=4)] = Field(default=[])
-    """Only where the job is in one of these; none: any that is final."""
-    content_types: Annotated[list[Format], Field(max_length=len(Format))] = Field(default=[])
-    """Only documents of these types; none: all."""
     is_enabled: bool = False
     """Applied once a day by itself."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        of_documents = self.target in (Target.DOCUMENTS, Target.ORIGINALS)
-        if (self.content_types and not of_documents) or (self.states and self.target is Target.TEXTS):
-            raise PydanticCustomError("filter", "This target has no such filter.")
-        return self
+    def policy(self, target: Target) -> Policy:
+        return Policy(target=target, days=self.days, is_enabled=self.is_enabled)
+
+
+class JobsPolicyAsked(PolicyAsked):
+    """How long finished jobs are kept that no document names."""
+
+    states: Annotated[list[FinalState], Field(max_length=4)] = Field(default=[])
+    """Only where the job is in one of these; none: any that is final."""
+
+    def policy(self, target: Target) -> Policy:
+        return replace(super().policy(target), states=sorted(set(self.states)))
+
+
+class DocumentsPolicyAsked(JobsPolicyAsked):
+    """How long documents are kept, or their files."""
+
+    content_types: Annotated[list[Format], Field(max_length=len(Format))] = Field(default=[])
+    """Only documents of these types; none: all."""
+
+    def policy(self, target: Target) -> Policy:
+        return replace(super().policy(target), content_types=sorted(set(self.content_types)))
 
 
 class RetentionAsked(Asked):
-    """All policies: one that is not named is removed."""
+    """All policies: one that is not named, or null, is removed."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"policies": [{"target": "originals", "days": 365, "is_enabled": True}]}]}
-    )
-    policies: Annotated[list[PolicyAsked], Field(max_length=len(Target))]
-
-    @model_validator(mode="after")
-    def _once_each(self) -> Self:
-        if len({policy.target for policy in self.policies}) != len(self.policies):
-            raise PydanticCustomError("twice", "Each target has one policy at most.")
-        return self
+    model_config = ConfigDict(json_schema_extra={"examples": [{"originals": {"days": 365, "is_enabled": True}}]})
+    documents: DocumentsPolicyAsked | None = None
+    """Whole documents, as if a user deleted them."""
+    originals: DocumentsPolicyAsked | None = None
+    """The files, of documents that have a text."""
+    texts: PolicyAsked | None = None
+    """Kept texts that only the retry of a failed or cancelled job would use."""
+    jobs: JobsPolicyAsked | None = None
+    """Finished jobs that no document names, with their history."""
 
     @property
     def wanted(self) -> list[Policy]:
-        return [
-            Policy(
-                target=asked.target,
-                days=asked.days,
-                states=sorted(set(asked.states)),
-                content_types=sorted(set(asked.content_types)),
-                is_enabled=asked.is_enabled,
-            )
-            for asked in self.policies
-        ]
+        asked = {target: getattr(self, target) for target in Target}
+        return [one.policy(target) for target, one in asked.items() if one is not None]
 
 
 class PolicyShown(Answer):
     """How long things of one sort are kept."""
 
-    target: Target
     days: int
     states: list[JobState]
     content_types: list[str]
@@ -184,25 +183,25 @@ class PolicyShown(Answer):
 
 
 class Retention(Answer):
-    """The policies of the tenant, in the order in which a run applies them."""
+    """The policies of the tenant, in the order in which a run applies them; null: there is none."""
 
-    policies: list[PolicyShown]
+    documents: PolicyShown | None
+    originals: PolicyShown | None
+    texts: PolicyShown | None
+    jobs: PolicyShown | None
 
     @classmethod
     def of(cls, found: list[Policy]) -> Self:
-        return cls(
-            policies=[
-                PolicyShown(
-                    target=policy.target,
-                    days=policy.days,
-                    states=[JobState(state) for state in policy.states],
-                    content_types=list(policy.content_types),
-                    is_enabled=policy.is_enabled,
-                    updated_at=policy.updated_at,
-                )
-                for policy in found
-            ]
-        )
+        shown: dict[str, Any] = dict.fromkeys(Target)
+        for policy in found:
+            shown[policy.target] = {
+                "days": policy.days,
+                "states": list(policy.states),
+                "content_types": list(policy.content_types),
+                "is_enabled": policy.is_enabled,
+                "updated_at": policy.updated_at,
+            }
+        return cls.model_validate(shown)
 
 
 class RunAsked(Asked):

@@ -27,11 +27,12 @@ def show(url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json
         found = asyncio.run(_get(server.find(url, api_key, data_dir), "/retention"))
         if json:
             print_json(found)
-        elif not found["policies"]:
+        elif not any(found.values()):
             out.print("There are no policies: nothing leaves by itself.")
         else:
             people.table(
-                {"target": "Target", "days": "Days", "only": "Only", "on": "On"}, list(map(_line, found["policies"]))
+                {"target": "Target", "days": "Days", "only": "Only", "on": "On"},
+                [_line(target, one) for target, one in found.items() if one],
             )
 
 
@@ -87,9 +88,9 @@ async def _post(chosen: Server, path: str, body: Body) -> Body:
         return await client.post(path, body)
 
 
-def _line(policy: Body) -> Body:
+def _line(target: str, policy: Body) -> Body:
     return {
-        "target": policy["target"],
+        "target": target,
         "days": policy["days"],
         "only": ", ".join([*policy["states"], *policy["content_types"]]) or "–",
         "on": "yes" if policy["is_enabled"] else "no",
