@@ -30,11 +30,14 @@ SHARED = {
 """Tables that belong to no tenant, and what they hold. Every other one has row-level security."""
 
 ALL_TENANTS = {
+    "child_deltas": "workers fold what was noted of children of all tenants",
+    "child_errors": "workers fold what was noted of children of all tenants",
     "deletions": "workers finish deletions of all tenants",
     "job_attempts": "workers note their attempts",
     "job_events": "workers write the history of the jobs they run",
     "jobs": "workers take jobs of all tenants",
     "kept_answers": "workers delete old ones",
+    "parents": "workers fold what was noted of children of all tenants",
     "sessions": "workers delete old ones",
 }
 """Tables where a worker is above tenants, and why (docs/decisions/0005)."""
