@@ -22,7 +22,9 @@ __all__ = ["Keeping", "keeping"]
 log = structlog.get_logger()
 
 AT_ONCE = 8
-"""Files on their way to the storage: enough to hide the latency of S3, and few enough for one disk."""
+"""Small files on their way to the storage: enough to hide the latency of S3, and few enough for one disk."""
+LARGE = 4 * 2**20
+"""Bytes from which a file is sent in parts, several at a time, and so goes alone: eight of them took 280 MB."""
 
 Thing = TypeVar("Thing")
 
@@ -66,7 +68,10 @@ async def keeping(services: State, tenant_id: UUID, uploads: Sequence[Upload]) -
         await services.storage.put_file(blob_key(tenant_id, blob.id), distinct[blob.sha256].path)
 
     try:
-        await _each(found.put, put)
+        await _each([blob for blob in found.put if blob.size < LARGE], put)
+        for blob in found.put:
+            if blob.size >= LARGE:
+                await put(blob)
         yield found
     except BaseException:
         await _discard(services, tenant_id, found.put)

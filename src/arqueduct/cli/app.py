@@ -17,6 +17,7 @@ from arqueduct.cli.commands import (
     queue,
     search,
     serve,
+    sets,
     tenants,
     up,
     users,
@@ -48,6 +49,7 @@ app.command(
     rich_help_panel=USE, epilog=examples('search "When was the arch built?"', "search arch --mode text --json")
 )(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
+app.add_typer(sets.sets, name="sets", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.add_typer(users.users, name="users", rich_help_panel=CARE)
