@@ -41,6 +41,7 @@ async def test_a_million_runs(api: httpx.AsyncClient, me: NewIdentity, owner: Ow
         every += (seconds := [await _ask(api, days, number) for number in range(REQUESTS)])
         print(f"{name}: {latency_of(seconds)}, mean {statistics.mean(seconds) * 1000:.1f} ms")
     print(f"all ranges: {latency_of(every)}")
+    print(f"GET /queue, to compare with: {latency_of([await _beside(api) for _ in range(REQUESTS)])}")
 
 
 async def _ask(api: httpx.AsyncClient, days: float, number: int) -> float:
@@ -53,3 +54,10 @@ async def _ask(api: httpx.AsyncClient, days: float, number: int) -> float:
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["stages"]) == 5
     return took
+
+
+async def _beside(api: httpx.AsyncClient) -> float:
+    """A request that reads next to nothing: how busy the machine is."""
+    began = time.perf_counter()
+    assert (await api.get("/api/v1/queue")).status_code == 200
+    return time.perf_counter() - began

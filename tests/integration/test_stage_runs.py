@@ -425,7 +425,7 @@ async def _check_percentiles(owner: Owner) -> None:
 
 async def _check_series(owner: Owner) -> None:
     """What a series is made of is the same sums, of jobs that completed, without buckets."""
-    done, counted = (
+    done, counted = [
         await owner.fetch(
             "SELECT tenant_id, whose, began_at, kind, stage, sum(runs), sum(microseconds), sum(documents), sum(pages), "
             "sum(chunks) FROM stage_run_sums WHERE span = ANY ($1) AND stage = $2 AND code = '' "
@@ -433,7 +433,7 @@ async def _check_series(owner: Owner) -> None:
             *(spans, eta.JOB),
         )
         for spans in (["hours done", "days done"], ["hour", "day"])
-    )
+    ]
     assert done == counted
     assert (
         await owner.fetchval("SELECT count(*) FROM stage_run_sums WHERE span LIKE '%done' AND stage <> $1", eta.JOB)
