@@ -195,6 +195,11 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             answers=frozenset({401, 404}),
         ),
     ),
+    "get_processing": (
+        Trespass(answers=DONE),
+        Trespass(query={"user": Their("users")}, answers=DONE),
+        Trespass(query={"user": Their("tenants")}, answers=DONE),
+    ),
     "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
     "list_pipelines": (Trespass(answers=DONE),),
     "list_errors": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
