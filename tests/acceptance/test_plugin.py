@@ -97,7 +97,7 @@ def test_an_installed_stage_can_be_chosen_by_a_profile(python: Path, tmp_path: P
         verdicts = {
             is_right: client.post("/profiles/validate", json={"settings": {"stages": stages}}).json()
             for is_right, stages in {
-                True: [name for name in usual if name != "redact"],
+                True: ["download", "extract", "simulate", "redact", "chunk", "embed", "store"],
                 False: ["download", "extract", "chunk", "redact", "embed", "store"],
             }.items()
         }
