@@ -56,13 +56,18 @@ MAY: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("create_ticket", "get_job", "get_queue", "list_job_attempts", "list_job_events", "list_jobs"),
-            "get_processing",
+            *("get_processing", "list_errors"),
+            *("get_project", "get_project_errors", "get_project_status", "list_project_files", "list_project_runs"),
+            *("list_projects", "get_batch", "get_batch_errors", "list_batch_files", "list_batches"),
         ),
         MEMBERS,
     ),
     **dict.fromkeys(
         (
             *("cancel_job", "cancel_jobs", "pause_job", "pause_jobs"),
+            *("change_project", "create_project", "delete_project", "run_project", "create_batch"),
+            *("cancel_project", "pause_project", "resume_project", "retry_project"),
+            *("cancel_batch", "pause_batch", "resume_batch", "retry_batch"),
             *("resume_job", "resume_jobs", "retry_job", "retry_jobs"),
         ),
         WORKING,

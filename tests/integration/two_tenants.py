@@ -110,9 +110,19 @@ async def tables_of_tenants(owner: Any) -> list[Table]:
 
 
 async def settle(api: httpx.AsyncClient, worker: TestWorker, word: str) -> None:
-    """A document that was processed, and one that waits. `word` is in all that has words."""
-    await ingest(api, worker, f"# The {word}\n\nA {word} hovers over the wall.\n".encode(), f"{word}.md")
+    """A document that was processed, and one that waits; a project of a set, and a batch. `word` is in all that has
+    words."""
+    done = await ingest(api, worker, f"# The {word}\n\nA {word} hovers over the wall.\n".encode(), f"{word}.md")
     await upload(api, f"Waiting for the {word}.".encode(), f"{word} waits.txt")
+    form = [("name", (None, f"{word} set")), ("files", (f"{word} set.md", f"# A {word} in a set\n".encode()))]
+    file_set = (await api.post("/api/v1/file-sets", files=form)).json()
+    for path, body in (
+        ("projects", {"name": f"{word} project", "file_set_id": file_set["id"]}),
+        ("batches", {"name": f"{word} batch", "document_ids": [done["id"]]}),
+    ):
+        answer = await api.post(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 202, answer.text
+    await api.post(f"/api/v1/file-sets/{file_set['id']}/documents", json={"document_ids": [done["id"]]})
 
 
 async def furnish(owner: Any, who: NewIdentity, word: str) -> None:
@@ -152,7 +162,7 @@ async def ids_by_table(owner: Any, who: NewIdentity) -> dict[str, UUID]:
     first = {
         "api_keys": "ORDER BY name = 'first key'",
         "documents": "ORDER BY chunks IS NULL",
-        "jobs": "ORDER BY state <> 'queued'",
+        "jobs": "ORDER BY children IS NOT NULL, state <> 'queued', parent_id IS NOT NULL",
     }
     found: dict[str, UUID] = {}
     for table in await tables_of_tenants(owner):
@@ -162,6 +172,11 @@ async def ids_by_table(owner: Any, who: NewIdentity) -> dict[str, UUID]:
                 who.tenant_id,
                 who.user_id,
             )
+    for name, query in {
+        "parents": "SELECT job_id FROM parents WHERE tenant_id = $1 LIMIT 1",
+        "jobs.batch": "SELECT id FROM jobs WHERE tenant_id = $1 AND kind = 'batch.run' LIMIT 1",
+    }.items():
+        found[name] = await owner.fetchval(query, who.tenant_id)
     return found
 
 

@@ -10,6 +10,8 @@ __all__ = ["TAGS", "add_examples"]
 TAGS = {
     "documents": "Files that were uploaded, their text and passages.",
     "file sets": "Documents that belong together: many files in one request, and how far they are.",
+    "projects": "File sets that are processed as a whole: how far, how fast, at what cost, and what failed.",
+    "batches": "The same job for many documents, seen and steered as one.",
     "jobs": "Work on documents: how far it is, why it waits, and steering it; the queue of the tenant.",
     "profiles": "How documents are processed, and what is installed for it.",
     "analytics": "How processing went: durations, errors, waits and throughput.",

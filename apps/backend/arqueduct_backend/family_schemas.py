@@ -165,7 +165,7 @@ class FamilyStatus(Answer):
     failed: list[ChildJob]
     """At most twenty; the error report has all."""
     files: Page[ChildJob]
-    """In the order in which they were asked for."""
+    """The first, in the order in which they were asked for; `next_cursor` is one of `files`."""
     error: JobError | None
     created_at: datetime
     started_at: datetime | None

@@ -21,7 +21,9 @@ __all__ = ["Keeping", "storing"]
 log = structlog.get_logger()
 
 AT_ONCE = 8
-"""Files on their way to the storage: enough to hide the latency of S3, and few enough for one disk."""
+"""Small files on their way to the storage: enough to hide the latency of S3, and few enough for one disk."""
+LARGE = 4 * 2**20
+"""Bytes from which a file is sent in parts, several at a time, and so goes alone: eight of them took 280 MB."""
 
 ROUNDS = 3
 """In which bytes are brought back: one, unless somebody puts more of them away between looking and committing."""
@@ -80,23 +82,29 @@ async def storing(
         Blob(id=new_id(), tenant_id=tenant_id, sha256=sha256, size=upload.size) for sha256, upload in distinct.items()
     )
 
-    async def put(blob: Blob) -> None:
-        await services.storage.put_file(blob_key(tenant_id, blob.id), distinct[blob.sha256].path)
+    async def put(files: Iterable[tuple[UUID, UUID | None, Blob]]) -> None:
+        """Under the ids of a blob and of its copy."""
 
-    async def bring(blob_and_bytes: tuple[UUID, Blob]) -> None:
-        blob_id, blob = blob_and_bytes
-        await services.storage.put_file(blob_key(tenant_id, blob_id, blob.id), distinct[blob.sha256].path)
+        async def one(file: tuple[UUID, UUID | None, Blob]) -> None:
+            blob_id, copy_id, blob = file
+            await services.storage.put_file(blob_key(tenant_id, blob_id, copy_id), distinct[blob.sha256].path)
+
+        by_size = sorted(files, key=lambda file: file[2].size >= LARGE)
+        small = [file for file in by_size if file[2].size < LARGE]
+        await _each(small, one)
+        for file in by_size[len(small) :]:
+            await one(file)
 
     async def rounds() -> Result:
         for _ in range(ROUNDS):
             try:
                 return await commit(bytes_of)
             except OriginalAway as away:
-                await _each(bytes_of.bring(away.details["blobs"]), bring)
+                await put((known, blob.id, blob) for known, blob in bytes_of.bring(away.details["blobs"]))
         return await commit(bytes_of)
 
     try:
-        await _each(bytes_of.put, put)
+        await put((blob.id, None, blob) for blob in bytes_of.put)
         result = await rounds()
     except BaseException:
         await _discard(services, tenant_id, bytes_of.put, bytes_of.brought)

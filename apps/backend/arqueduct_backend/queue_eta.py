@@ -24,9 +24,9 @@ async def of_queued(
     document = await transaction.session.get(Document, job.document_id) if job.document_id else None
     about = (document.content_type, document.size) if document else (None, None)
     own = rates.guess(job.kind, JOB, *about)
-    busy = await stage_runs.busy(transaction.driver, alive)
+    busy = await stage_runs.busy(transaction.driver, job.id, alive)
     slots = min(busy.slots, workforce.max_running or busy.slots)
-    before = busy.in_flight + (0 if position is None else position + 1) - slots
+    before = busy.ahead + (position or 0) + 1 - slots
     in_line = wait(before, slots, rates.usual_job())
     if own is None or in_line is None:
         return None

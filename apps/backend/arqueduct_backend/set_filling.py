@@ -22,12 +22,16 @@ from arqueduct_backend.intake import document_of
 from arqueduct_backend.judging import Candidate, check_room, judged
 from arqueduct_backend.keeping import Keeping, storing
 from arqueduct_backend.set_schemas import DocumentsAdded, FileAnswer, FileRefused, FileSet, FileSetFilled
+from arqueduct_backend.set_statistics import forget
 from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
 
 __all__ = ["add_documents", "fill", "make", "tag_of"]
 
 log = structlog.get_logger()
+
+ROWS = 200
+"""Files whose rows are made at a time: 20 ms in which nothing else of this process moves."""
 
 
 def tag_of(file_set: models.FileSet) -> str:
@@ -88,6 +92,7 @@ async def fill(
         return answer, again
 
     answer, candidates = await storing(services, tenant_id, _going(looked), commit)
+    await forget(services, tenant_id, [file_set_id])
     _tell(file_set_id, candidates)
     return answer
 
@@ -106,22 +111,20 @@ async def add_documents(
         taken = await _taken(transaction, file_set_id, named)
         candidates = judged(named, taken)
         check_room(candidates, taken, most=services.settings.max_files_per_set)
-        accepted = {
-            document_id: candidate
-            for document_id, candidate in zip(document_ids, candidates, strict=True)
-            if candidate.error is None
-        }
+        pairs = list(zip(document_ids, candidates, strict=True))
+        accepted = [document_id for document_id, candidate in pairs if candidate.error is None]
         transaction.session.add_all(
-            _file(acting.identity, file_set_id, document_id, candidate) for document_id, candidate in accepted.items()
+            _file(acting.identity, file_set_id, document_id, candidate)
+            for document_id, candidate in pairs
+            if candidate.error is None
         )
         await transaction.session.flush()
-        told = {"file_set_id": str(file_set_id), "document_ids": [str(document_id) for document_id in accepted]}
+        told = {"file_set_id": str(file_set_id), "document_ids": list(map(str, accepted))}
         await acting.note(transaction, after=told)
-        ids = [
-            document_id if candidate.error is None else None
-            for document_id, candidate in zip(document_ids, candidates, strict=True)
-        ]
-        return DocumentsAdded(files=list(map(_answer, candidates, ids)))
+    await forget(services, acting.identity.tenant_id, [file_set_id])
+    return DocumentsAdded(
+        files=[_answer(candidate, None if candidate.error else document_id) for document_id, candidate in pairs]
+    )
 
 
 async def _put(
@@ -133,7 +136,9 @@ async def _put(
     blobs: Mapping[str, models.Blob],
 ) -> FileSetFilled:
     ids: list[UUID | None] = []
-    for candidate in candidates:
+    for number, candidate in enumerate(candidates):
+        if number % ROWS == 0:
+            await transaction.session.flush()
         if candidate.error is not None or candidate.upload is None or candidate.kind is None:
             ids.append(None)
             continue

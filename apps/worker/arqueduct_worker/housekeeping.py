@@ -59,8 +59,8 @@ class Housekeeping:
             "webhook_deliveries": partial(retention.prune_deliveries, older=deliveries, most=ROWS),
             "sessions": partial(retention.prune_sessions, most=ROWS),
             "stage_runs": partial(stage_runs.prune_runs, older=runs, most=ROWS),
-            "stage_run_hours": partial(stage_runs.prune_sums, span="hour", older=runs, most=ROWS),
-            "stage_run_days": partial(stage_runs.prune_sums, span="day", older=days, most=ROWS),
+            "stage_run_hours": partial(stage_runs.prune_sums, spans=stage_runs.BY_HOUR, older=runs, most=ROWS),
+            "stage_run_days": partial(stage_runs.prune_sums, spans=stage_runs.BY_DAY, older=days, most=ROWS),
         }
 
     async def run(self) -> None:

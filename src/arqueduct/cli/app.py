@@ -19,6 +19,7 @@ from arqueduct.cli.commands import (
     retention,
     search,
     serve,
+    sets,
     tenants,
     up,
     users,
@@ -51,6 +52,7 @@ app.command(
 )(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(documents.documents, name="documents", rich_help_panel=USE)
+app.add_typer(sets.sets, name="sets", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.add_typer(users.users, name="users", rich_help_panel=CARE)

@@ -31,6 +31,7 @@ __all__ = [
     "lock_documents",
     "lock_moving",
     "lock_only_here",
+    "of_document",
     "page",
     "page_of_files",
     "problems",
@@ -46,20 +47,35 @@ DOCUMENTS = """
 """
 """Every document of the set `$1` with its path in it, as a source for other statements; in no order."""
 
+# `OFFSET 0` has each file's rows looked up by their keys, so that it costs what the set is large, not what the tables
+# are. Left to itself the planner reads all documents of all tenants once a set has some thousand files.
+_OF_FILES = """
+    FROM file_set_files f
+    CROSS JOIN LATERAL (SELECT d.* FROM documents d WHERE d.id = f.document_id AND d.deleted_at IS NULL OFFSET 0) d
+    LEFT JOIN LATERAL (SELECT j.state FROM jobs j WHERE j.id = d.job_id OFFSET 0) j ON true
+    WHERE f.file_set_id = $1
+"""
 _STATISTICS = f"""
-    SELECT s.content_type, coalesce(j.state, 'uploaded') AS status, count(*) AS files, sum(s.size)::bigint AS bytes,
-        coalesce(sum(s.pages), 0)::bigint AS pages, coalesce(sum(s.chunks), 0)::bigint AS chunks,
-        coalesce(sum(s.tokens), 0)::bigint AS tokens
-    FROM ({DOCUMENTS}) s LEFT JOIN jobs j ON j.id = s.job_id GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT d.content_type, coalesce(j.state, 'uploaded') AS status, count(*) AS files, sum(d.size)::bigint AS bytes,
+        coalesce(sum(d.pages), 0)::bigint AS pages, coalesce(sum(d.chunks), 0)::bigint AS chunks,
+        coalesce(sum(d.tokens), 0)::bigint AS tokens
+    {_OF_FILES} GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_PAGE_OF_FILES = f"""
+    SELECT f.document_id {_OF_FILES} AND f.document_id > $2 AND ($4::text IS NULL OR coalesce(j.state, 'uploaded') = $4)
+    ORDER BY f.document_id LIMIT $3
 """
 _TAKEN = """
-    SELECT f.path, d.sha256 FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    SELECT f.path, d.sha256 FROM file_set_files f
+    CROSS JOIN LATERAL (SELECT d.sha256 FROM documents d WHERE d.id = f.document_id OFFSET 0) d
     WHERE f.file_set_id = $1 AND (f.path = ANY ($2::text[]) OR d.sha256 = ANY ($3::text[]))
 """
 _STATE = """
     SELECT s.archived_at IS NOT NULL AS is_archived,
         EXISTS (SELECT FROM file_set_files f WHERE f.file_set_id = s.id) AS has_files,
-        (SELECT count(*) FROM file_set_files f JOIN documents d ON d.id = f.document_id JOIN jobs j ON j.id = d.job_id
+        (SELECT count(*) FROM file_set_files f
+            CROSS JOIN LATERAL (SELECT d.job_id FROM documents d WHERE d.id = f.document_id OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT j.finished_at FROM jobs j WHERE j.id = d.job_id OFFSET 0) j
             WHERE f.file_set_id = s.id AND j.finished_at IS NULL) AS busy
     FROM file_sets s WHERE s.id = $1
 """
@@ -173,42 +189,34 @@ async def page_of_files(
     transaction: Transaction, file_set_id: UUID, *, limit: int, after: UUID | None, status: str | None = None
 ) -> Sequence[Entry]:
     """In order of the documents' ids, which is that of uploading, from the one after `after`."""
-    query = (
-        select(FileSetFile, Document, Job)
-        .join(Document, Document.id == FileSetFile.document_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
-        .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # so here
-        .where(FileSetFile.file_set_id == file_set_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
-        .order_by(FileSetFile.document_id)  # type: ignore[arg-type]  # a column, not a UUID
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(FileSetFile.document_id > after)
-    if status == "uploaded":
-        query = query.where(Document.job_id.is_(None))  # type: ignore[union-attr]  # a column, not a UUID
-    elif status is not None:
-        query = query.where(Job.state == status)
-    return [
-        Entry(file=file, listed=Listed(document=document, job=job))
-        for file, document, job in await transaction.session.exec(query)
-    ]
+    rows = await transaction.driver.fetch(_PAGE_OF_FILES, file_set_id, after or UUID(int=0), limit, status)
+    return await _entries(transaction, file_set_id, [row["document_id"] for row in rows])
 
 
 async def entry(transaction: Transaction, file_set_id: UUID, document_id: UUID) -> Entry:
     """One file. Raises `NotFound`."""
+    found = await _entries(transaction, file_set_id, [document_id])
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+async def _entries(transaction: Transaction, file_set_id: UUID, document_ids: Sequence[UUID]) -> Sequence[Entry]:
     query = (
         select(FileSetFile, Document, Job)
         .join(Document, Document.id == FileSetFile.document_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
         .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # so here
         .where(
             FileSetFile.file_set_id == file_set_id,
-            FileSetFile.document_id == document_id,
+            FileSetFile.document_id.in_(document_ids),  # type: ignore[attr-defined]  # a column, not a UUID
             Document.deleted_at.is_(None),  # type: ignore[union-attr]  # a column, not a datetime
         )
+        .order_by(FileSetFile.document_id)  # type: ignore[arg-type]  # a column, not a UUID
     )
-    found = (await transaction.session.exec(query)).one_or_none()
-    if found is None:
-        raise NotFound
-    return Entry(file=found[0], listed=Listed(document=found[1], job=found[2]))
+    return [
+        Entry(file=file, listed=Listed(document=document, job=job))
+        for file, document, job in await transaction.session.exec(query)
+    ]
 
 
 async def change_path(transaction: Transaction, file_set_id: UUID, document_id: UUID, path: str) -> str:
@@ -233,6 +241,12 @@ async def remove(transaction: Transaction, file_set_id: UUID, document_id: UUID)
     )
     if gone is None:
         raise NotFound
+
+
+async def of_document(transaction: Transaction, document_id: UUID) -> list[UUID]:
+    """The sets that it is in."""
+    rows = await transaction.driver.fetch("SELECT file_set_id FROM file_set_files WHERE document_id = $1", document_id)
+    return [row["file_set_id"] for row in rows]
 
 
 async def lock_only_here(

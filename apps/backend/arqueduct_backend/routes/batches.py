@@ -87,11 +87,10 @@ async def get_batch(
     transaction: TenantTransaction,
     state: State = None,
     limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> FamilyStatus:
-    """How it stands: counters, throughput, time left, errors, cost, and a page of its documents."""
+    """How it stands: counters, throughput, time left, errors, cost, and the first of its documents."""
     job = await _find(transaction, batch_id)
-    return await status_of(transaction, job, job.id, Pages(limit=limit, cursor=cursor, state=state))
+    return await status_of(transaction, job, job.id, Pages(limit=limit, state=state))
 
 
 @router.get(

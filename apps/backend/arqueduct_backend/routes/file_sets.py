@@ -34,7 +34,7 @@ from arqueduct_backend.archiving import move_set
 from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.deletion import delete_set
-from arqueduct_backend.dependencies import Services, TenantTransaction
+from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, is_known, not_modified
 from arqueduct_backend.filenames import relative
 from arqueduct_backend.idempotency import claim_form, once
@@ -55,6 +55,7 @@ from arqueduct_backend.set_schemas import (
     FileSetFilled,
     FileSetStatistics,
 )
+from arqueduct_backend.set_statistics import forget, statistics
 from arqueduct_backend.uploads import received_all
 
 __all__ = ["router"]
@@ -225,9 +226,11 @@ async def change_file_set_file(
 @router.delete("/{file_set_id}/files/{document_id}", dependencies=WRITE, status_code=204)
 async def remove_file_set_file(file_set_id: UUID, document_id: UUID, services: Services, acting: Acts) -> Response:
     """Takes a document out of the set. The document stays."""
-    async with services.database.transaction(acting.identity.tenant_id) as transaction:
+    tenant_id = acting.identity.tenant_id
+    async with services.database.transaction(tenant_id) as transaction:
         await file_sets.remove(transaction, file_set_id, document_id)
         await acting.note(transaction, before={"file_set_id": str(file_set_id), "document_id": str(document_id)})
+    await forget(services, tenant_id, [file_set_id])
     return Response(status_code=204)
 
 
@@ -269,10 +272,12 @@ async def restore_file_set(file_set_id: UUID, services: Services, acting: Acts, 
 
 
 @router.get("/{file_set_id}/statistics", dependencies=READ, response_model=FileSetStatistics)
-async def get_file_set_statistics(file_set_id: UUID, transaction: TenantTransaction) -> FileSetStatistics:
-    """Files, bytes, pages, chunks and tokens: in all, by type and by status."""
-    await file_sets.find(transaction, file_set_id)
-    return FileSetStatistics.of(await file_sets.statistics(transaction, file_set_id))
+async def get_file_set_statistics(file_set_id: UUID, services: Services, caller: Caller) -> Response:
+    """Files, bytes, pages, chunks and tokens: in all, by type and by status.
+
+    Files that come or go are counted at once; what jobs do meanwhile, after two seconds at most.
+    """
+    return Response(await statistics(services, caller.tenant_id, file_set_id), media_type="application/json")
 
 
 def _columns(changes: FileSetChange) -> dict[str, Any]:

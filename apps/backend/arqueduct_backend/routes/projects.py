@@ -130,19 +130,16 @@ async def delete_project(project_id: UUID, transaction: TenantTransaction, actin
     return Response(status_code=204)
 
 
-@router.get(
-    "/{project_id}/status", dependencies=READ, response_model=FamilyStatus, responses=answers(NotFound, InvalidCursor)
-)
+@router.get("/{project_id}/status", dependencies=READ, response_model=FamilyStatus, responses=answers(NotFound))
 async def get_project_status(
     project_id: UUID,
     transaction: TenantTransaction,
     state: State = None,
     limit: Limit = 50,
-    cursor: Cursor = None,
 ) -> FamilyStatus:
-    """How its newest run stands: counters, throughput, time left, errors, cost, and a page of its files."""
+    """How its newest run stands: counters, throughput, time left, errors, cost, and the first of its files."""
     found, job = await projects.find(transaction, project_id)
-    shown = Pages(limit=limit, cursor=cursor, state=state)
+    shown = Pages(limit=limit, state=state)
     return await status_of(transaction, job, found.id, shown, file_set_id=found.file_set_id)
 
 
