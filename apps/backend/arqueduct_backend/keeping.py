@@ -89,11 +89,11 @@ async def storing(
             blob_id, copy_id, blob = file
             await services.storage.put_file(blob_key(tenant_id, blob_id, copy_id), distinct[blob.sha256].path)
 
-        by_size = sorted(files, key=lambda file: file[2].size >= LARGE)
-        small = [file for file in by_size if file[2].size < LARGE]
-        await _each(small, one)
-        for file in by_size[len(small) :]:
-            await one(file)
+        wanted = list(files)
+        await _each([file for file in wanted if file[2].size < LARGE], one)
+        for file in wanted:
+            if file[2].size >= LARGE:
+                await one(file)
 
     async def rounds() -> Result:
         for _ in range(ROUNDS):
