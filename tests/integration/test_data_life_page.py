@@ -25,7 +25,7 @@ async def test_its_snippets_run(api: httpx.AsyncClient, api_worker: TestWorker) 
         assert ended["state"] == JobState.COMPLETED, ended["error"]
 
     snippets = re.findall(r"^```python data-life\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     names: dict[str, Any] = {"api": api, "finished": finished}
     for snippet in snippets:
         code = compile(snippet, str(PAGE), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
