@@ -316,7 +316,7 @@ async def test_a_project_can_pretend_for_a_front_end(api: httpx.AsyncClient, api
     described = (await api.get("/api/v1/pipelines")).status_code
     assert described == 409
     await beat(api_worker)
-    pipelines = {pipeline["kind"]: pipeline for pipeline in (await api.get("/api/v1/pipelines")).json()["items"]}
+    pipelines = {pipeline["kind"] for pipeline in (await api.get("/api/v1/pipelines")).json()["pipelines"]}
     assert "document.simulate" in pipelines
     await profile(
         api,
