@@ -38,6 +38,7 @@ DROP FUNCTION work_done(integer, text, real);
 DROP TABLE child_errors;
 DROP TABLE child_deltas;
 DROP TABLE parents;
+DROP FUNCTION forget_deltas();
 DROP INDEX jobs_user_busy_child_idx;
 DROP INDEX jobs_user_top_finished_idx;
 DROP INDEX jobs_user_top_idx;

@@ -169,6 +169,16 @@ BEGIN
 END
 $$;
 
+-- What was noted and not folded goes with the parent: nobody would ever fold it.
+CREATE FUNCTION forget_deltas() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    DELETE FROM child_deltas WHERE parent_id = OLD.job_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER forget_deltas AFTER DELETE ON parents FOR EACH ROW EXECUTE FUNCTION forget_deltas();
+
 CREATE TRIGGER tally_child
     AFTER UPDATE OF state, progress, pages, chunks, tokens, embedding_requests, cache_hits ON jobs FOR EACH ROW
     WHEN (NEW.parent_id IS NOT NULL AND (
@@ -233,4 +243,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM jobs WHERE state = 'queued' AND children IS NULL
 $$;
 
-REVOKE EXECUTE ON FUNCTION tally_child(), tally_new_children() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION tally_child(), tally_new_children(), forget_deltas() FROM PUBLIC;

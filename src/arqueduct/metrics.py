@@ -38,6 +38,9 @@ lease_losses = Counter("arqueduct_lease_losses_total", "Attempts that lost their
 swept = Counter(
     "arqueduct_swept_jobs_total", "Jobs the sweeper brought back, by reason.", ["reason"], registry=REGISTRY
 )
+parents_folded = Counter(
+    "arqueduct_parents_folded_total", "Looks at projects and batches that brought them up to date.", registry=REGISTRY
+)
 pruned_rows = Counter("arqueduct_pruned_rows_total", "Rows deleted for their age.", ["table"], registry=REGISTRY)
 janitor_removed = Counter(
     "arqueduct_janitor_removed_total", "Files removed from the storage that nobody needs.", ["what"], registry=REGISTRY

@@ -217,7 +217,11 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
     "list_pipelines": (Trespass(answers=DONE),),
     "list_errors": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
-    "list_jobs": (Trespass(answers=DONE), Trespass(query={"document_id": Their("documents")}, answers=DONE)),
+    "list_jobs": (
+        Trespass(answers=DONE),
+        Trespass(query={"document_id": Their("documents")}, answers=DONE),
+        Trespass(query={"parent_id": Their("jobs.batch")}, answers=DONE),
+    ),
     "login": (
         Trespass(
             body={"email": Their("my.email"), "password": Their("my.password"), "tenant_id": Their("tenants")},

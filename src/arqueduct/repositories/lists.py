@@ -82,6 +82,7 @@ async def jobs_page(
     state: str | None = None,
     kind: str | None = None,
     document_id: UUID | None = None,
+    parent_id: UUID | None = None,
 ) -> Sequence[Job]:
     """The newest first, from the one older than `before`; ids are in order of creation.
 
@@ -92,7 +93,12 @@ async def jobs_page(
         query = query.where(Job.id < before)
     if kind is None:
         query = query.where(Job.kind.not_like(OURS))  # type: ignore[attr-defined]  # a column, not a str
-    for column, wanted in ((Job.state, state), (Job.kind, kind), (Job.document_id, document_id)):
+    for column, wanted in (
+        (Job.state, state),
+        (Job.kind, kind),
+        (Job.document_id, document_id),
+        (Job.parent_id, parent_id),
+    ):
         if wanted is not None:
             query = query.where(column == wanted)
     return (await transaction.session.exec(query)).all()

@@ -58,11 +58,12 @@ async def list_jobs(
     state: JobState | None = None,
     kind: Kind = None,
     document_id: UUID | None = None,
+    parent_id: UUID | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Job]:
-    """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
+    """The newest first; of a project or a batch with `parent_id`. The kind `webhook.deliver` needs `webhooks:read`."""
     before = cursors.id_of("jobs", cursor)
     check_kinds(caller.permissions, [kind] if kind else ())
     found = await lists.jobs_page(
@@ -73,6 +74,7 @@ async def list_jobs(
         state=state,
         kind=kind,
         document_id=document_id,
+        parent_id=parent_id,
     )
     workforce = await workforce_of(transaction, services)
     return page_of(found, limit, lambda job: schemas.Job.of(job, workforce), lambda last: cursors.of("jobs", last.id))
