@@ -274,7 +274,8 @@ def named_in(value: Any) -> set[str]:
     """Fields of a body or a query that a trespass puts something of the other tenant into."""
     if not isinstance(value, Mapping):
         return set()
-    return {name for name, given in value.items() if "Their(" in repr(given)}
+    inner = {name for given in value.values() for name in named_in(given)}
+    return inner | {name for name, given in value.items() if "Their(" in repr(given)}
 
 
 def _is_id(name: str) -> bool:
