@@ -16,8 +16,10 @@ __all__ = ["of_queued"]
 async def of_queued(
     transaction: Transaction, alive: timedelta, job: Job, workforce: Workforce, position: int | None
 ) -> Estimate | None:
-    """None: it does not wait for its turn alone, it has children, or nothing like it was ever measured. `alive`: as old as a worker's
-    sign of life may be."""
+    """None: it does not wait for its turn alone, it has children, or nothing like it was ever measured.
+
+    `alive`: as old as a worker's sign of life may be.
+    """
     if job.state != JobState.QUEUED or job.children is not None or _is_held(job, workforce):
         return None
     rates = await stage_runs.rates_of_jobs(transaction.driver)
