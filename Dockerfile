@@ -15,7 +15,7 @@ RUN groupadd --system --gid 10001 arqueduct \
 FROM base AS wheel
 WORKDIR /source
 COPY requirements/build.txt requirements/build.txt
-RUN pip install --require-hashes --only-binary :all: --requirement requirements/build.txt
+RUN pip install --require-hashes --no-deps --only-binary :all: --requirement requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY apps apps
@@ -25,14 +25,14 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 FROM base AS backend-environment
 COPY requirements/backend.txt /tmp/requirements.txt
 RUN python -m venv /opt/arqueduct \
-    && /opt/arqueduct/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/requirements.txt
+    && /opt/arqueduct/bin/pip install --require-hashes --no-deps --only-binary :all: --requirement /tmp/requirements.txt
 COPY --from=wheel /wheels /wheels
 RUN /opt/arqueduct/bin/pip install --no-deps --no-index /wheels/*.whl
 
 FROM base AS worker-environment
 COPY requirements/worker.txt /tmp/requirements.txt
 RUN python -m venv /opt/arqueduct \
-    && /opt/arqueduct/bin/pip install --require-hashes --only-binary :all: --requirement /tmp/requirements.txt
+    && /opt/arqueduct/bin/pip install --require-hashes --no-deps --only-binary :all: --requirement /tmp/requirements.txt
 COPY --from=wheel /wheels /wheels
 RUN /opt/arqueduct/bin/pip install --no-deps --no-index /wheels/*.whl
 
