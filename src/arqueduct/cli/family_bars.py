@@ -17,7 +17,10 @@ from arqueduct.cli.words import duration, percent
 __all__ = ["FamilyBars"]
 
 PER_SECOND = 8
-BAR_WIDTH, SMALL_BAR_WIDTH = 28, 12
+BAR_WIDTH, SMALL_BAR_WIDTH = 20, 12
+TIME_WIDTH, STAGE_WIDTH = 30, 16
+"""Columns of `12 min 40 s to 1 h 05 min left`, and of most names of stages."""
+CUT_OFF = "The live connection is lost; asking for news until it is back."
 MOST_FAILURES = 20
 """Told in full; thousands would push the bars away. The error report has all."""
 
@@ -31,12 +34,17 @@ class FamilyBars:
         self._ended = ended
         self._name = ""
         self._failures = 0
-        self._live = Live(console=console, refresh_per_second=PER_SECOND)
+        self._parts: list[RenderableType] = []
+        self._is_live: Callable[[], bool] = lambda: True
+        self._live = Live(console=console, refresh_per_second=PER_SECOND, get_renderable=self._page)
 
     def begin(self, found: Body) -> None:
         self._name = found["name"]
         self._draw(found["progress"], found["counts"], _time(found["eta"]), ())
         self._live.start()
+
+    def listening(self, is_live: Callable[[], bool]) -> None:
+        self._is_live = is_live
 
     def moved(self, parent: Progress) -> None:
         counts = parent.details
@@ -53,6 +61,7 @@ class FamilyBars:
 
     def finish(self, found: Body) -> None:
         self._draw(found["progress"], found["counts"], "", ())
+        self._is_live = lambda: True
         self._live.stop()
         self._console.print(self._ended(found, self._kin))
 
@@ -60,11 +69,14 @@ class FamilyBars:
         self._live.stop()
 
     def _draw(self, progress: float, counts: Body, time: str, current: Sequence[Body]) -> None:
-        head = _row(self._name, progress, BAR_WIDTH, Text(time), "cyan")
-        parts: list[RenderableType] = [head, Text(children(counts, self._kin.unit), "dim")]
+        parts: list[RenderableType] = [_head(self._name, progress, time), Text(children(counts, self._kin.unit), "dim")]
         if current:
             parts.append(_rows(current))
-        self._live.update(Group(*parts))
+        self._parts = parts
+
+    def _page(self) -> Group:
+        """At every refresh: also while nothing is heard."""
+        return Group(*self._parts) if self._is_live() else Group(*self._parts, Text(CUT_OFF, "yellow"))
 
 
 def _time(eta: Body | None) -> str:
@@ -77,23 +89,24 @@ def _time(eta: Body | None) -> str:
     return f"{low} {duration(eta['high'])} left"
 
 
-def _grid(bar_width: int) -> Table:
+def _grid(bar_width: int, said_width: int) -> Table:
+    """The name gets what the others leave."""
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(width=bar_width)
     table.add_column(width=5, justify="right")
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(width=said_width, no_wrap=True, overflow="ellipsis")
     return table
 
 
-def _row(name: str, progress: float, bar_width: int, said: Text, style: str) -> Table:
-    table = _grid(bar_width)
-    table.add_row(Text(name, "bold"), _bar(progress, bar_width, style), percent(progress), said)
+def _head(name: str, progress: float, time: str) -> Table:
+    table = _grid(BAR_WIDTH, TIME_WIDTH)
+    table.add_row(Text(name, "bold"), _bar(progress, BAR_WIDTH, "cyan"), percent(progress), time)
     return table
 
 
 def _rows(current: Sequence[Body]) -> Table:
-    table = _grid(SMALL_BAR_WIDTH)
+    table = _grid(SMALL_BAR_WIDTH, STAGE_WIDTH)
     for one in current:
         bar = _bar(one["progress"], SMALL_BAR_WIDTH, "blue")
         name = Text(f"  {one['document_name'] or ''}")

@@ -1,5 +1,7 @@
 """How a project or a batch under way shows: JSON lines for programs, lines for logs, bars for a terminal."""
 
+from collections.abc import Callable
+
 from rich.text import Text
 
 from arqueduct.cli.client import Body
@@ -30,7 +32,7 @@ def ended(found: Body, kin: Kin) -> Text:
     style = {"completed": "bold", "cancelled": "bold yellow"}.get(found["state"], "bold red")
     said = Text(f"{found['name']} is {said_of(found['state'])}: {counts}{time}.", style)
     if found["counts"]["failed"]:
-        said.append(f"\nWhat failed and what to do: arqueduct {kin.group} errors {found['id']}", "not bold default")
+        said.append(f"\nWhy: arqueduct {kin.group} errors {found['id']}", "not bold default")
     return said
 
 
@@ -46,6 +48,8 @@ class FamilyLines:
     def begin(self, found: Body) -> None:
         self._name = found["name"]
         self._step = int(found["progress"] * STEPS)
+
+    def listening(self, is_live: Callable[[], bool]) -> None: ...
 
     def moved(self, parent: Progress) -> None:
         step = int(parent.progress * STEPS)
@@ -69,10 +73,18 @@ class FamilyLines:
 class FamilyJson:
     """One object an event: began, progress, failed, and at last ended with the status."""
 
+    def __init__(self) -> None:
+        self._seq = -1
+
     def begin(self, found: Body) -> None:
         print_json({"event": "began", **{name: found[name] for name in ("id", "job_id", "name", "state", "counts")}})
 
+    def listening(self, is_live: Callable[[], bool]) -> None: ...
+
     def moved(self, parent: Progress) -> None:
+        if parent.seq <= self._seq:  # only a child moved
+            return
+        self._seq = parent.seq
         names = ("job_id", "state", "progress", "message", "details", "eta_seconds", "eta_range", "seq")
         print_json({"event": "progress", **{name: getattr(parent, name) for name in names}})
 

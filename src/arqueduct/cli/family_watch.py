@@ -1,5 +1,6 @@
 """A project or a batch that is under way, followed to its end: over the socket, and by asking where that is silent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -35,6 +36,7 @@ class FamilyView(Protocol):
     """Shows what happens; called in the order of events, `close` in every case."""
 
     def begin(self, found: Body) -> None: ...
+    def listening(self, is_live: Callable[[], bool]) -> None: ...
     def moved(self, parent: Progress) -> None: ...
     def failed(self, child: Failed) -> None: ...
     def finish(self, found: Body) -> None: ...
@@ -92,6 +94,7 @@ async def watch_family(client: Client, kin: Kin, family_id: UUID | str, view: Fa
     view.begin(found)
     try:
         async with following(client, watched.hear) as feed:
+            view.listening(feed.open.is_set)
             await feed.end_of(found["job_id"])
         found = await look(client, kin, family_id, limit=1)
         for child in found["failed"]:

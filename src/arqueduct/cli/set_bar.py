@@ -10,6 +10,7 @@ from rich.text import Text
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.output import out
 from arqueduct.cli.set_uploads import Batch, Named, send
+from arqueduct.cli.words import size
 from arqueduct.errors import InvalidRequest
 
 __all__ = ["refused", "tell_refused", "upload"]
@@ -42,11 +43,11 @@ def _bar(files: Sequence[Named], *, is_silent: bool) -> Iterator[Callable[[Batch
     """Of files and bytes, on a terminal."""
     columns = (TextColumn("Uploading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[size]}"))
     with Progress(*columns, console=out, disable=is_silent or not out.is_terminal) as progress:
-        task, size = progress.add_task("", total=len(files), size=""), 0
+        task, taken = progress.add_task("", total=len(files), size=""), 0
 
         def sent(batch: Batch) -> None:
-            nonlocal size
-            size += batch.size
-            progress.update(task, advance=len(batch.files), size=f"{size / 2**20:,.1f} MB")
+            nonlocal taken
+            taken += batch.size
+            progress.update(task, advance=len(batch.files), size=size(taken))
 
         yield sent
