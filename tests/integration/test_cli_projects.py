@@ -104,8 +104,9 @@ async def test_a_status_fits_eighty_columns(run: Commands, folder: Path, api_wor
     project_id = (await made(run, folder))["project"]["id"]
     await work(api_worker)
     page = done(await arqueduct("projects", "get", project_id, *run.options, columns=80))
-    assert f"project  {project_id}" in [line.rstrip() for line in page.splitlines()]
-    assert "pages/h" in page
+    lines = [line.rstrip() for line in page.splitlines()]
+    assert f"project  {project_id}" in lines
+    assert "files    2 of 3 files completed, 1 failed" in lines
 
 
 async def test_what_was_not_accepted_is_told_and_the_rest_goes_on(run: Commands, folder: Path) -> None:

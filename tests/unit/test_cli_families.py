@@ -61,7 +61,8 @@ def status(state: str = "running", **more: Any) -> dict[str, Any]:
         "slowest": [child(1)],
         "failed": [child(2, "failed", error=ERROR)],
         "error": None,
-        "finished_at": None,
+        "created_at": "2026-11-30T12:00:00Z",
+        "finished_at": "2026-11-30T12:02:10Z",
         **more,
     }
 
@@ -159,11 +160,17 @@ def test_of_many_failures_the_page_says_that_there_are_more() -> None:
     assert "Failed, the first 1 of 70" in shown(console)
 
 
+def test_no_pace_is_told_of_no_time() -> None:
+    quick = status()["throughput"] | {"elapsed_seconds": 0.001}
+    assert family.pace(quick, "file") == family.pace(None, "file") == ""
+
+
 def test_time_left_may_be_unknown() -> None:
     print_status(status(eta=None, throughput=None), BATCH, (), console := screen(80))
     assert any(line.split() == ["left", "unknown"] for line in shown(console))
-    print_status(status("completed", eta=None, finished_at="2026-11-30"), BATCH, (), console := screen(80))
-    assert not any(line.startswith("left") for line in shown(console))
+    for state in ("completed", "paused"):
+        print_status(status(state, eta=None), BATCH, (), console := screen(80))
+        assert not any(line.startswith("left") for line in shown(console))
 
 
 def test_a_name_stands_below_where_it_is_narrow() -> None:

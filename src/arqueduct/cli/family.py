@@ -10,6 +10,10 @@ from arqueduct.cli.words import counted, duration, size
 __all__ = ["BATCH", "PROJECT", "Kin", "children", "cost", "left", "look", "name_of", "pace", "read", "said_of"]
 
 
+LEAST_SECONDS = 1.0
+"""A parent follows its children once a second, so what took less is not known to have taken any time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kin:
     """One of the two."""
@@ -70,7 +74,8 @@ def read(found: Body) -> str:
 
 
 def pace(throughput: Body | None, unit: str) -> str:
-    if throughput is None:
+    """Nothing for what has hardly begun: so little time says nothing."""
+    if throughput is None or throughput["elapsed_seconds"] < LEAST_SECONDS:
         return ""
     documents, pages = (round(throughput[f"{name}_per_hour"]) for name in ("documents", "pages"))
     speed = f"{counted(documents, unit)}/h, {counted(pages, 'page')}/h, {size(round(throughput['bytes_per_second']))}/s"

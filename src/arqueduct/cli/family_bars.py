@@ -61,7 +61,6 @@ class FamilyBars:
 
     def finish(self, found: Body) -> None:
         self._draw(found["progress"], found["counts"], "", ())
-        self._is_live = lambda: True
         self._live.stop()
         self._console.print(self._ended(found, self._kin))
 

@@ -16,9 +16,11 @@ from arqueduct.cli.job_tables import STYLES
 from arqueduct.cli.output import out, print_table
 from arqueduct.cli.stacked import Underlined
 from arqueduct.cli.words import age_of, counted, duration, percent
+from arqueduct.lifecycle import JobState
 
 __all__ = ["file_name", "print_families", "print_status"]
 
+GOING = frozenset({JobState.QUEUED, JobState.RUNNING})
 BAR_WIDTH = 50
 LONGEST_NAME = 48
 
@@ -81,7 +83,7 @@ def _facts(found: Body, kin: Kin) -> dict[str, Any]:
         f"{kin.unit}s": family.children(found["counts"], kin.unit),
         "read": family.read(found),
         "pace": family.pace(found["throughput"], kin.unit),
-        "left": family.left(found["eta"]) or ("" if found["finished_at"] else "unknown"),
+        "left": family.left(found["eta"]) or ("unknown" if found["state"] in GOING else ""),
         "cost": family.cost(found["cost"]),
         "errors": by_code(found["errors"]),
         "ended": found["error"] and f"{found['error']['message']} {found['error']['advice'] or ''}".rstrip(),

@@ -1,6 +1,7 @@
 """How a project or a batch under way shows: JSON lines for programs, lines for logs, bars for a terminal."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from rich.text import Text
 
@@ -26,8 +27,8 @@ def choose(kin: Kin, *, json: bool, quiet: bool) -> FamilyView:
 
 def ended(found: Body, kin: Kin) -> Text:
     """The last line: what became of it, and where to read what went wrong."""
-    took = found["throughput"]["elapsed_seconds"] if found["throughput"] else None
-    time = f", {duration(float(took))}" if took is not None else ""
+    began, finished = (datetime.fromisoformat(found[name]) for name in ("created_at", "finished_at"))
+    time = f", {duration((finished - began).total_seconds())}"
     counts = children(found["counts"], kin.unit)
     style = {"completed": "bold", "cancelled": "bold yellow"}.get(found["state"], "bold red")
     said = Text(f"{found['name']} is {said_of(found['state'])}: {counts}{time}.", style)

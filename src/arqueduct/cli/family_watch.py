@@ -95,7 +95,10 @@ async def watch_family(client: Client, kin: Kin, family_id: UUID | str, view: Fa
     try:
         async with following(client, watched.hear) as feed:
             view.listening(feed.open.is_set)
-            await feed.end_of(found["job_id"])
+            try:
+                await feed.end_of(found["job_id"])
+            finally:
+                view.listening(lambda: True)  # what is closed now was not lost
         found = await look(client, kin, family_id, limit=1)
         for child in found["failed"]:
             name = child["path"] or child["name"] or ""

@@ -143,7 +143,7 @@ def create(
         elif not quiet:
             batch = made["batch"]
             said = f"{batch['name']} ({batch['id']}): {counted(batch['documents'], 'document')} to process."
-            out.print(Text(said), soft_wrap=True)
+            out.print(Text(said), soft_wrap=not out.is_terminal)
         return not watch or await follow(client, BATCH, made["batch"]["id"], json=json, quiet=quiet)
 
     with reporting(json=json):

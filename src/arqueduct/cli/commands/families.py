@@ -80,7 +80,7 @@ def print_acted(found: Body, kin: Kin, action: Action) -> None:
     stops = action in (Action.CANCEL, Action.PAUSE) and running
     more = f"; {running:,} running asked to stop" if stops else ""
     said = f"{found['name']} is {said_of(found['state'])}: {children(found['counts'], kin.unit)}{more}."
-    out.print(Text(said), soft_wrap=True)
+    out.print(Text(said), soft_wrap=not out.is_terminal)
 
 
 def add_commands(group: typer.Typer, kin: Kin) -> None:

@@ -112,7 +112,10 @@ def create(
         if json:
             print_json(made)
         elif not quiet:
-            out.print(Text(f"{made['name']} ({made['id']}) is made, version {made['version']}."), soft_wrap=True)
+            out.print(
+                Text(f"{made['name']} ({made['id']}) is made, version {made['version']}."),
+                soft_wrap=not out.is_terminal,
+            )
 
 
 @profiles.command(epilog=examples("profiles validate --file settings.json"))

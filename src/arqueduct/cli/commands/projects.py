@@ -207,4 +207,4 @@ def _tell_made(made: Body, files: Sequence[Body], *, json: bool, quiet: bool) ->
         project, left_out = made["project"], len(refused(files))
         more = f", {left_out:,} not accepted" if left_out else ""
         said = f"{project['name']} ({project['id']}): {counted(project['files'], 'file')} to process{more}."
-        out.print(Text(said), soft_wrap=True)
+        out.print(Text(said), soft_wrap=not out.is_terminal)
