@@ -9,10 +9,13 @@ from typer.testing import CliRunner
 from arqueduct import __version__
 from arqueduct.cli import app
 
-COMMANDS = ("up", "demo", "api", "worker", "ingest", "search", "doctor", "bench", "openapi")
+COMMANDS = ("up", "demo", "api", "worker", "ingest", "search", "doctor", "bench", "openapi", "pipelines", "errors")
 GROUPS = {
     "jobs": ("ls", "get", "watch", "attempts", "cancel", "pause", "resume", "retry"),
     "sets": ("ls", "create", "get", "add", "rm"),
+    "projects": ("create", "ls", "get", "watch", "errors", "cancel", "pause", "resume", "retry", "run"),
+    "batches": ("create", "ls", "get", "watch", "errors", "cancel", "pause", "resume", "retry"),
+    "profiles": ("ls", "get", "create", "validate"),
     "migrate": ("up", "down", "status"),
     "tenants": ("create", "ls"),
     "users": ("ls", "invite", "disable", "enable", "reset-password", "role"),
@@ -29,6 +32,21 @@ WRONG = [
     ["sets", "get", "not-an-id"],
     ["sets", "create", "/nothing/here"],
     ["sets", "create", ".", "--name", " Padded"],
+    ["projects", "create", "Both", ".", "--set", "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"],
+    ["projects", "create", "Nothing"],
+    ["projects", "create", " Padded", "."],
+    ["projects", "create", "Too much", ".", "--threshold", "1.5"],
+    ["projects", "create", "On error", ".", "--on-error", "weep"],
+    ["projects", "get", "not-an-id"],
+    ["projects", "errors", "not-an-id"],
+    ["batches", "create"],
+    ["batches", "create", "--all", "--status", "failed"],
+    ["batches", "create", "--ids", "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11,not-an-id"],
+    ["batches", "create", "--type", "png"],
+    ["batches", "create", "--created-after", "yesterday"],
+    ["profiles", "create", "Without a file"],
+    ["profiles", "validate", "--file", "/nothing/here"],
+    ["errors", "--after", "yesterday"],
     ["ingest", "/nothing/here"],
     ["ingest", ".", "--priority", "at-once"],
     ["queue", "pause", "--tenant", ""],

@@ -6,15 +6,22 @@ import typer
 
 from arqueduct import __version__
 from arqueduct.cli.commands import (
+    batches,
     bench,
     demo,
     doctor,
+<<<<<<< HEAD
     documents,
+=======
+    errors,
+>>>>>>> 1a30d1c6ae1e7d25c13bcd938494ca04cd9962fc
     ingest,
     jobs,
     keys,
     migrate,
     openapi,
+    profiles,
+    projects,
     queue,
     retention,
     search,
@@ -53,6 +60,13 @@ app.command(
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
 app.add_typer(documents.documents, name="documents", rich_help_panel=USE)
 app.add_typer(sets.sets, name="sets", rich_help_panel=USE)
+app.add_typer(projects.projects, name="projects", rich_help_panel=USE)
+app.add_typer(batches.batches, name="batches", rich_help_panel=USE)
+app.add_typer(profiles.profiles, name="profiles", rich_help_panel=USE)
+app.command(rich_help_panel=USE, epilog=examples("pipelines", "pipelines --json"))(profiles.pipelines)
+app.command(rich_help_panel=USE, epilog=examples("errors", "errors --code document_corrupt --csv errors.csv"))(
+    errors.errors
+)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.add_typer(users.users, name="users", rich_help_panel=CARE)

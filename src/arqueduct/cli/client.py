@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import httpx
 
@@ -45,6 +45,20 @@ class Client:
 
     async def post(self, path: str, body: Body | None = None) -> Body:
         return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", json=body)))
+
+    async def save(self, path: str, file: BinaryIO, **parameters: Any) -> None:
+        """Writes what is answered into a file, as it comes. Raises `OSError` too, where that cannot be."""
+        chosen = {name: value for name, value in parameters.items() if value is not None}
+        response = await self._raw(self._http.build_request("GET", f"{PREFIX}{path}", params=chosen), stream=True)
+        try:
+            if not response.is_success:
+                await response.aread()
+            async for part in _checked(response).aiter_bytes():
+                file.write(part)
+        except httpx.TransportError as error:
+            raise DependencyUnavailable(f"The connection to {self.server.url} broke: {error!r}") from error
+        finally:
+            await response.aclose()
 
     async def delete(self, path: str, **parameters: Any) -> None:
         await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}", params=parameters))
@@ -121,9 +135,9 @@ class Client:
             await asyncio.sleep(_wait(response))
         return _checked(response)
 
-    async def _raw(self, request: httpx.Request) -> httpx.Response:
+    async def _raw(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         try:
-            return await self._http.send(request)
+            return await self._http.send(request, stream=stream)
         except httpx.TimeoutException as error:
             raise DependencyUnavailable(f"{self.server.url} does not answer in time.") from error
         except httpx.ConnectError as error:

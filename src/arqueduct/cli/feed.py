@@ -35,6 +35,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     progress: float
     seq: int
+    parent_id: str | None = None
     message: str | None = None
     details: dict[str, Any] = {}
     eta_seconds: int | None = None
@@ -146,7 +147,7 @@ class Feed:
             for progress in _snapshot.decode(text).jobs:
                 self.hear(progress)
             self.open.set()
-        elif kind.startswith("job_"):
+        elif kind.startswith("job_") or kind == "batch_progress":
             self.hear(_one.decode(text))
 
     async def _ask(self, job_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -124,12 +125,12 @@ async def note(
         await audit.add(driver, actor, "done", before=before, after=after)
 
 
-def facts(values: Mapping[str, Any]) -> None:
+def facts(values: Mapping[str, Any], console: Console | None = None) -> None:
     """A name and a value a line."""
     rows = Table.grid(padding=(0, 2))
     for name, value in values.items():
         rows.add_row(Text(name.replace("_", " "), "dim"), Text(_text(value), overflow="fold"))
-    out.print(rows)
+    (console or out).print(rows)
 
 
 def table(columns: Mapping[str, str], found: "Iterable[asyncpg.Record | Mapping[str, Any]]") -> None:

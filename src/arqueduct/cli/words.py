@@ -1,11 +1,13 @@
 """Numbers and states in words."""
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from arqueduct.cli.uploads import Item, Summary
 
-__all__ = ["age", "contents", "counted", "duration", "how_it_ended", "summary_of"]
+__all__ = ["age", "age_of", "contents", "counted", "duration", "how_it_ended", "percent", "size", "summary_of"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -31,6 +33,23 @@ def age(seconds: float) -> str:
         if seconds >= least:
             return f"{seconds / least:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def age_of(moment: str) -> str:
+    """Of what was made at a moment, as the API tells it."""
+    return age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def size(bytes: int) -> str:
+    """`812 B`, `34.1 kB`, `1,204.5 MB`."""
+    if bytes < 1024:
+        return f"{bytes} B"
+    return f"{bytes / 2**10:,.1f} kB" if bytes < 2**20 else f"{bytes / 2**20:,.1f} MB"
+
+
+def percent(share: float) -> str:
+    """`62 %`; 100 % is only what is whole."""
+    return f"{math.floor(share * 100 + 1e-9)} %"
 
 
 def contents(document: Mapping[str, Any]) -> str:

@@ -1,24 +1,20 @@
 """`arqueduct sets`: many files as one."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from arqueduct.cli import people, server
-from arqueduct.cli.client import Body, Client, connect
+from arqueduct.cli import people
+from arqueduct.cli.asking import ask
+from arqueduct.cli.client import Body, Client
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
-from arqueduct.cli.set_uploads import Batch, Named, named_files, send
-from arqueduct.cli.words import age, counted
-from arqueduct.errors import InvalidRequest
+from arqueduct.cli.set_bar import refused, tell_refused, upload
+from arqueduct.cli.set_uploads import named_files
+from arqueduct.cli.words import age_of, counted
 
 __all__ = ["sets"]
 
@@ -47,11 +43,11 @@ def list_sets(
         return [found async for found in client.pages("/file-sets", limit)]
 
     with reporting(json=json):
-        found = _ask(url, api_key, data_dir, look)
+        found = ask(url, api_key, data_dir, look)
         if json:
             print_json({"items": found})
         elif found:
-            people.table(COLUMNS, [{**one, "created_at": _age(one["created_at"])} for one in found])
+            people.table(COLUMNS, [{**one, "created_at": age_of(one["created_at"])} for one in found])
         else:
             out.print("There are no file sets.")
 
@@ -77,10 +73,10 @@ def create(
     async def act(client: Client) -> Body:
         fields = {"name": name or paths[0].resolve().name, **({"description": description} if description else {})}
         made = await client.post_form("/file-sets", **fields)
-        return {**made, "files": await _send(client, made["id"], named_files(paths), is_silent=json or quiet)}
+        return {**made, "files": await upload(client, made["id"], named_files(paths), is_silent=json or quiet)}
 
     with reporting(json=json):
-        made = _ask(url, api_key, data_dir, act)
+        made = ask(url, api_key, data_dir, act)
         _tell(made, json=json, quiet=quiet)
 
 
@@ -98,10 +94,10 @@ def add(
 
     async def act(client: Client) -> Body:
         known = await client.get(f"/file-sets/{file_set}")
-        return {**known, "files": await _send(client, known["id"], named_files(paths), is_silent=json or quiet)}
+        return {**known, "files": await upload(client, known["id"], named_files(paths), is_silent=json or quiet)}
 
     with reporting(json=json):
-        _tell(_ask(url, api_key, data_dir, act), json=json, quiet=quiet)
+        _tell(ask(url, api_key, data_dir, act), json=json, quiet=quiet)
 
 
 @sets.command(epilog=examples(f"sets get {SOME_ID}", f"sets get {SOME_ID} --files 1000 --json"))
@@ -123,7 +119,7 @@ def get(
         return known
 
     with reporting(json=json):
-        found = _ask(url, api_key, data_dir, look)
+        found = ask(url, api_key, data_dir, look)
         if json:
             print_json(found)
             return
@@ -152,68 +148,27 @@ def rm(
         await client.delete(f"/file-sets/{file_set}", documents=str(documents).lower())
 
     with reporting(json=json):
-        _ask(url, api_key, data_dir, act)
+        ask(url, api_key, data_dir, act)
         if json:
             print_json({"id": file_set, "event": "removed", "documents": documents})
         else:
             out.print(f"File set {file_set} is removed.")
 
 
-def _ask(url: str | None, api_key: str | None, data_dir: Path | None, act: Callable[[Client], Awaitable[Any]]) -> Any:
-    chosen = server.find(url, api_key, data_dir)
-
-    async def run() -> Any:
-        async with connect(chosen) as client:
-            return await act(client)
-
-    return asyncio.run(run())
-
-
-async def _send(client: Client, file_set_id: str, files: Sequence[Named], *, is_silent: bool) -> list[Body]:
-    try:
-        with _bar(files, is_silent=is_silent) as sent:
-            return await send(client, file_set_id, files, sent)
-    except OSError as error:
-        raise InvalidRequest(
-            f"{error.filename} cannot be read: {error.strerror}.", advice=f"Go on with `sets add {file_set_id}`."
-        ) from error
-
-
-@contextmanager
-def _bar(files: Sequence[Named], *, is_silent: bool) -> Iterator[Callable[[Batch], None]]:
-    """Of files and bytes, on a terminal."""
-    columns = (TextColumn("Uploading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[size]}"))
-    with Progress(*columns, console=out, disable=is_silent or not out.is_terminal) as progress:
-        task, size = progress.add_task("", total=len(files), size=""), 0
-
-        def sent(batch: Batch) -> None:
-            nonlocal size
-            size += batch.size
-            progress.update(task, advance=len(batch.files), size=f"{size / 2**20:,.1f} MB")
-
-        yield sent
-
-
 def _tell(made: Body, *, json: bool, quiet: bool) -> None:
     """Raises `Exit` if a file was refused."""
-    refused = [file for file in made["files"] if not file["accepted"]]
     if json:
         print_json(made)
     else:
-        for file in refused:
-            said = f"{file['path'] or file['name']}: not accepted: {file['error']['message']} {file['error']['advice']}"
-            (err if quiet else out).print(Text(said), soft_wrap=True)
+        tell_refused(made["files"], err if quiet else out)
         if not quiet:
-            accepted = counted(len(made["files"]) - len(refused), "file")
-            more = f", {len(refused):,} not accepted" if refused else ""
+            left_out = len(refused(made["files"]))
+            accepted = counted(len(made["files"]) - left_out, "file")
+            more = f", {left_out:,} not accepted" if left_out else ""
             out.print(Text(f"{made['name']} ({made['id']}): {accepted} accepted{more}."), soft_wrap=True)
-    if refused:
+    if refused(made["files"]):
         raise typer.Exit(1)
 
 
 def _file(file: Body) -> dict[str, Any]:
     return {"document_id": file["document"]["id"], "path": file["path"], "status": file["document"]["status"]}
-
-
-def _age(moment: str) -> str:
-    return age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

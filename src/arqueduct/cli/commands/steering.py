@@ -18,7 +18,7 @@ from arqueduct.cli.words import counted
 from arqueduct.errors import ArqueductError, NotAuthenticated, SetupError
 from arqueduct.lifecycle import Action, JobState
 
-__all__ = ["HELP", "command_of"]
+__all__ = ["FILTER", "HELP", "TIME", "command_of"]
 
 HELP = {
     Action.CANCEL: "Cancel jobs: waiting ones at once, running ones within moments.",
@@ -46,7 +46,7 @@ def _moment(given: str) -> str:
         ) from None
 
 
-TIME = {"parser": _moment, "metavar": "TIME"}
+TIME: dict[str, Any] = {"parser": _moment, "metavar": "TIME"}
 
 
 def _filter(name: str, help: str, **more: Any) -> Any:
