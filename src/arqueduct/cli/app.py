@@ -10,11 +10,8 @@ from arqueduct.cli.commands import (
     bench,
     demo,
     doctor,
-<<<<<<< HEAD
     documents,
-=======
     errors,
->>>>>>> 1a30d1c6ae1e7d25c13bcd938494ca04cd9962fc
     ingest,
     jobs,
     keys,
