@@ -10,9 +10,11 @@ import pytest
 
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
+from arqueduct.settings import Settings
 from arqueduct_worker.families import Families
 from tests.integration.backend import beat, problem
 from tests.integration.family import assert_counted
+from tests.integration.many_jobs import owning
 from tests.integration.worker import TestWorker
 
 GOOD, BAD = b"# Water\n\nIt flows downhill, and never up.\n", b"%PDF-1.7 torn"
@@ -84,7 +86,6 @@ async def test_a_project_processes_a_set_and_tells_how_it_went(
     assert {file["path"] for file in found["slowest"]} == {"a/one.md", "b/three.txt"}
     assert found["bytes_done"] == len(GOOD) + len(b"Three tells of rain.")
     assert found["cost"]["embedding_requests"] >= 2
-    assert found["throughput"]["documents_per_hour"] > 0
     told = await assert_counted(app_database, me, UUID(job_id))
     assert (told.pages, told.tokens) == (found["pages_done"], found["cost"]["tokens"])
     job = (await api.get(f"/api/v1/jobs/{job_id}")).json()
@@ -335,3 +336,19 @@ async def test_a_project_can_pretend_for_a_front_end(api: httpx.AsyncClient, api
     await run_all(api_worker, api, made["project"]["id"])
     found = await status(api, made["project"]["id"])
     assert (found["state"], found["counts"]["completed"], found["errors"]) == ("completed", 2, {})
+
+
+async def test_a_pace_is_told_once_there_is_one(
+    api: httpx.AsyncClient, api_worker: TestWorker, settings: Settings
+) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    await run_all(api_worker, api, made["project"]["id"])
+    async with owning(settings) as owner:
+        await owner.execute(
+            "UPDATE jobs SET started_at = finished_at - interval '1800 seconds' WHERE id = $1", UUID(made["job"]["id"])
+        )
+    pace = (await status(api, made["project"]["id"]))["throughput"]
+    assert (pace["elapsed_seconds"], pace["documents_per_hour"]) == (1800, 4)
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE jobs SET started_at = finished_at WHERE id = $1", UUID(made["job"]["id"]))
+    assert (await status(api, made["project"]["id"]))["throughput"] is None

@@ -154,7 +154,7 @@ class FamilyStatus(Answer):
     pages_done: int
     chunks_done: int
     throughput: Throughput | None
-    """Null until the first child has begun."""
+    """Null until the first child has run for a second."""
     eta: Estimate | None
     """Null while there is no basis for one, and once it has ended."""
     errors: dict[str, int] = Field(examples=[{"document_encrypted": 2}])

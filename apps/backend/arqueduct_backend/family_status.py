@@ -30,7 +30,8 @@ from arqueduct_backend.schemas import Page, error_of
 __all__ = ["Pages", "files_of", "status_of"]
 
 SLOWEST, FAILED = 5, 20
-LEAST_SECONDS = 0.001
+LEAST_SECONDS = 1.0
+"""Of a run, before its pace says anything: the beginning is noted with the first fold, up to an interval late."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +122,4 @@ def _throughput(tally: Tally, job: Job, moment: datetime) -> Throughput | None:
     if job.started_at is None:
         return None
     seconds = ((job.finished_at or moment) - job.started_at).total_seconds()
-    return Throughput.of(tally, max(seconds, LEAST_SECONDS))
+    return Throughput.of(tally, seconds) if seconds >= LEAST_SECONDS else None
