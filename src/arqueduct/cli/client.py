@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,6 +40,11 @@ class Client:
 
     async def post(self, path: str, body: Body | None = None) -> Body:
         return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", json=body)))
+
+    async def post_files(self, path: str, fields: Mapping[str, str], files: Sequence[tuple[str, bytes]]) -> Body:
+        """A form of fields and of files (name, content), all of them in memory."""
+        sent = [("files", file) for file in files]
+        return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", data=fields, files=sent)))
 
     async def delete(self, path: str) -> None:
         await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}"))
