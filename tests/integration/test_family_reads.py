@@ -10,14 +10,16 @@ import pytest
 from arqueduct.database import Database, Driver, Transaction
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import JobState
-from arqueduct.repositories import failures, lists, live, parents
+from arqueduct.repositories import lists, live, parents
 from arqueduct.settings import Settings
+from arqueduct_backend import error_report
+from arqueduct_backend.error_report import Wanted
 from arqueduct_backend.family_status import Pages, files_of, status_of
 from tests.integration.family import children_of, family
 
 FEW, MANY = 100, 3_000
 PAGE = 20
-MOST_READ = 1_000
+MOST_READ = 450
 """Rows of `jobs` and of the counters: some pages and lists of fixed length, and nothing like `MANY`."""
 
 _READ = """
@@ -25,7 +27,7 @@ _READ = """
     FROM pg_stat_xact_user_tables WHERE relname IN ('jobs', 'parents', 'child_deltas', 'child_errors')
 """
 
-# One of fifty has failed, a few run, and the first tenth of the others has come to its end.
+# Half of them have ended, one of three not well, and a few run.
 _IN_THE_MIDDLE = """
     UPDATE jobs j SET
         state = m.state, stage = m.state, progress = m.progress, started_at = now() - interval '1 minute',
@@ -33,8 +35,8 @@ _IN_THE_MIDDLE = """
         lease_until = CASE WHEN m.state = 'running' THEN now() + interval '1 hour' END,
         error = CASE WHEN m.state = 'failed' THEN '{"code": "document_corrupt", "message": "It is torn."}'::jsonb END
     FROM (
-        SELECT id, CASE WHEN n % 50 = 0 THEN 'failed' WHEN n < 8 THEN 'running' WHEN n <= $2 / 2 THEN 'completed'
-            ELSE 'queued' END AS state, CASE WHEN n <= $2 / 2 THEN 0.5 ELSE 0 END AS progress
+        SELECT id, CASE WHEN n < 8 THEN 'running' WHEN n > $2 / 2 THEN 'queued' WHEN n % 3 = 0 THEN 'failed'
+            ELSE 'completed' END AS state, CASE WHEN n <= $2 / 2 THEN 0.5 ELSE 0 END AS progress
         FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM jobs WHERE parent_id = $1) numbered
     ) m WHERE j.id = m.id AND m.state <> 'queued'
 """
@@ -66,7 +68,7 @@ async def read_paused(transaction: Transaction, _me: NewIdentity, parent_id: UUI
 
 
 async def read_failures(transaction: Transaction, _me: NewIdentity, parent_id: UUID) -> object:
-    return await failures.page(transaction.driver, limit=PAGE, parent_id=parent_id)
+    return await error_report.report(transaction.driver, Wanted(parent_id=parent_id), PAGE)
 
 
 async def read_snapshot(transaction: Transaction, me: NewIdentity, _parent_id: UUID) -> object:
