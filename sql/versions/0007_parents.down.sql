@@ -38,12 +38,14 @@ DROP FUNCTION work_done(integer, text, real);
 DROP TABLE child_errors;
 DROP TABLE child_deltas;
 DROP TABLE parents;
+DROP FUNCTION forget_deltas();
 DROP INDEX jobs_user_busy_child_idx;
 DROP INDEX jobs_user_top_finished_idx;
 DROP INDEX jobs_user_top_idx;
 DROP INDEX jobs_children_took_idx;
 DROP INDEX jobs_children_state_idx;
 DROP INDEX jobs_children_idx;
+DROP INDEX jobs_parents_idx;
 CREATE INDEX jobs_parent_id_idx ON jobs (parent_id);
 -- Whoever goes back has no word for a job with children: one that is not over is ended, its children go on.
 UPDATE jobs SET state = 'cancelled', stage = 'cancelled', finished_at = now(), eta_seconds = NULL,

@@ -14,6 +14,7 @@ ALTER TABLE jobs DROP CONSTRAINT lease;
 ALTER TABLE jobs ADD CONSTRAINT lease CHECK ((lease_until IS NULL) = (state <> 'running' OR children IS NOT NULL));
 
 DROP INDEX jobs_parent_id_idx;
+CREATE INDEX jobs_parents_idx ON jobs (tenant_id, id) WHERE children IS NOT NULL;
 CREATE INDEX jobs_children_idx ON jobs (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX jobs_children_state_idx ON jobs (parent_id, state, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX jobs_children_took_idx ON jobs (parent_id, (finished_at - started_at))
@@ -169,6 +170,16 @@ BEGIN
 END
 $$;
 
+-- What was noted and not folded goes with the parent: nobody would ever fold it.
+CREATE FUNCTION forget_deltas() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    DELETE FROM child_deltas WHERE parent_id = OLD.job_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER forget_deltas AFTER DELETE ON parents FOR EACH ROW EXECUTE FUNCTION forget_deltas();
+
 CREATE TRIGGER tally_child
     AFTER UPDATE OF state, progress, pages, chunks, tokens, embedding_requests, cache_hits ON jobs FOR EACH ROW
     WHEN (NEW.parent_id IS NOT NULL AND (
@@ -233,4 +244,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM jobs WHERE state = 'queued' AND children IS NULL
 $$;
 
-REVOKE EXECUTE ON FUNCTION tally_child(), tally_new_children() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION tally_child(), tally_new_children(), forget_deltas() FROM PUBLIC;

@@ -27,8 +27,9 @@ CREATE TABLE stage_runs (
 CREATE INDEX stage_runs_ended_at_idx ON stage_runs (ended_at);
 CREATE INDEX stage_runs_tenant_id_ended_at_idx ON stage_runs (tenant_id, ended_at);
 
--- The runs that ended in an hour or a day (UTC), of a user and once more of the whole tenant (`whose` is then its id),
--- by a histogram of their seconds. The sum of a row's runs is exact, and so is that of its microseconds.
+-- The runs that ended in an hour, a day or a week (UTC), of a user and once more of the whole tenant (`whose` is then
+-- its id), by a histogram of their seconds. The sum of a row's runs is exact, and so is that of its microseconds.
+-- `hours done` and `days done` have the jobs that completed once more, in one bucket: what a series is made of.
 CREATE TABLE stage_run_sums (
     tenant_id UUID NOT NULL,
     whose UUID NOT NULL,
@@ -44,7 +45,7 @@ CREATE TABLE stage_run_sums (
     pages BIGINT NOT NULL,
     chunks BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, whose, span, began_at, kind, stage, code, bucket),
-    CONSTRAINT span CHECK (span IN ('hour', 'day')),
+    CONSTRAINT span CHECK (span IN ('hour', 'day', 'week', 'hours done', 'days done')),
     FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE
 )
  WITH (fillfactor = 80);
@@ -87,8 +88,7 @@ RETURN ceil(ln(greatest(seconds, 0.001)) / ln(1.025::float8 / 0.975::float8))::s
 -- Writes runs, adds them to the sums and lets the rates learn, all or nothing; returns how many were new. A run that
 -- was written before counts once. Rows are touched in the order of their keys, so that two workers wait for each other
 -- instead of deadlocking. `ago`: seconds since the run ended; clocks of workers never matter.
--- A rate forgets half of what it knows in a day, and keeps no more than the weight of 60 runs; what deviates by more
--- than a hundredfold is no measure of anything.
+-- A rate forgets half of what it knows in a day, and keeps no more than the weight of 60 runs.
 -- Its commit does not wait for the disk: a crash of Postgres costs the measurements of that moment.
 CREATE FUNCTION note_stage_runs(given json) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -114,11 +114,14 @@ BEGIN
     ), summed AS (
         INSERT INTO stage_run_sums AS s (tenant_id, whose, span, began_at, kind, stage, code, bucket, runs,
             microseconds, documents, pages, chunks)
-        SELECT f.tenant_id, w.whose, p.span, date_trunc(p.span, f.ended_at, 'UTC') AS began_at, f.kind, f.stage,
-            coalesce(f.code, '') AS code, duration_bucket(f.seconds) AS bucket, count(*),
-            sum(round(f.seconds * 1000000)::bigint), sum(f.documents), sum(f.pages), sum(f.chunks)
-        FROM fresh f CROSS JOIN (VALUES ('day'), ('hour')) p(span)
+        SELECT f.tenant_id, w.whose, p.span, date_trunc(p.unit, f.ended_at, 'UTC') AS began_at, f.kind, f.stage,
+            coalesce(f.code, '') AS code, CASE WHEN p.is_done THEN 0::smallint ELSE duration_bucket(f.seconds) END
+                AS bucket,
+            count(*), sum(round(f.seconds * 1000000)::bigint), sum(f.documents), sum(f.pages), sum(f.chunks)
+        FROM fresh f CROSS JOIN (VALUES ('hour', 'hour', false), ('day', 'day', false), ('week', 'week', false),
+                ('hours done', 'hour', true), ('days done', 'day', true)) p(span, unit, is_done)
             CROSS JOIN LATERAL (VALUES (f.tenant_id), (f.user_id)) w(whose)
+        WHERE NOT p.is_done OR (f.stage = '*job' AND f.outcome = 'ok')
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
         ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
         ON CONFLICT (tenant_id, whose, span, began_at, kind, stage, code, bucket) DO UPDATE SET
@@ -150,7 +153,7 @@ BEGIN
 END
 $$;
 
--- Deletes runs, or sums of hours or days, that are older than that, `most` at a time; returns how many.
+-- Deletes runs, or sums of some spans, that are older than that, `most` at a time; returns how many.
 CREATE FUNCTION prune_stage_runs(older interval, most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
@@ -164,7 +167,7 @@ BEGIN
     RETURN gone;
 END
 $$;
-CREATE FUNCTION prune_stage_run_sums(spans text, older interval, most integer) RETURNS integer
+CREATE FUNCTION prune_stage_run_sums(spans text[], older interval, most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 DECLARE
@@ -172,7 +175,7 @@ DECLARE
 BEGIN
     DELETE FROM stage_run_sums WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM stage_run_sums
-        WHERE span = spans AND began_at < date_trunc('day', now() - older, 'UTC')
+        WHERE span = ANY (spans) AND began_at < date_trunc('day', now() - older, 'UTC')
         ORDER BY began_at LIMIT most FOR UPDATE SKIP LOCKED
     ));
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -180,11 +183,19 @@ BEGIN
 END
 $$;
 
--- How busy the workers are, over all tenants, to tell how long a job waits.
-CREATE FUNCTION queue_pace(alive interval, OUT slots bigint, OUT in_flight bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- How busy the workers are, over all tenants, to tell how long a job of the current tenant waits: jobs that they run at
+-- a time, and how many of those that they run or will take next go before this one.
+CREATE FUNCTION queue_pace(alive interval, job uuid, OUT slots bigint, OUT ahead bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    WITH me AS MATERIALIZED (SELECT id, dispatched_at FROM jobs WHERE id = job AND tenant_id = current_tenant())
     SELECT (SELECT coalesce(sum(concurrency), 0)::bigint FROM workers WHERE beat_at > now() - alive),
-        (SELECT coalesce(sum(f.jobs), 0)::bigint FROM in_flight() f)
+        (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'running' ORDER BY lease_until) running)
+            + (SELECT count(*) FROM (
+                SELECT id, dispatched_at FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
+                ORDER BY dispatched_at
+            ) d WHERE me.dispatched_at IS NULL OR (d.dispatched_at, d.id) < (me.dispatched_at, me.id))
+    FROM me
 $$;
 
 -- Milliseconds a job is expected to take, by what such jobs took of late; where that is not known, by a rule of thumb.
@@ -199,7 +210,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION note_stage_runs(json), prune_stage_runs(interval, integer),
-    prune_stage_run_sums(text, interval, integer), queue_pace(interval) FROM PUBLIC;
+    prune_stage_run_sums(text[], interval, integer), queue_pace(interval, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION note_stage_runs(json), prune_stage_runs(interval, integer),
-    prune_stage_run_sums(text, interval, integer) TO arqueduct_worker;
-GRANT EXECUTE ON FUNCTION queue_pace(interval) TO arqueduct_app;
+    prune_stage_run_sums(text[], interval, integer) TO arqueduct_worker;
+GRANT EXECUTE ON FUNCTION queue_pace(interval, uuid) TO arqueduct_app;

@@ -22,6 +22,7 @@ __all__ = [
     "Rates",
     "blended",
     "estimate",
+    "lately",
     "left_of",
     "left_of_job",
     "of_backlog",
@@ -193,6 +194,16 @@ def pace(elapsed: float, share: float) -> Guess | None:
     return Guess(mean=math.log(max(left, LEAST)), variance=(0.5 * (1 - share)) ** 2 / share + 0.01)
 
 
+def lately(guess: Guess | None, share: float, recent: float | None) -> Guess | None:
+    """The own pace, put right by that of the last reports: `recent` is their share of the stage a second.
+
+    Work that shares a machine begins slowly, in line behind others, and ends quickly; neither pace alone is right.
+    """
+    if guess is None or not recent or recent < LEAST_RATE:
+        return guess
+    return blended(guess, Guess(mean=math.log(max((1 - share) / recent, LEAST)), variance=guess.variance))
+
+
 def left_of(guess: Guess, elapsed: float) -> Guess:
     """What is left of something that has taken `elapsed` seconds already and is not over."""
     if elapsed <= LEAST:
@@ -237,14 +248,17 @@ def together(guesses: Iterable[Guess]) -> Guess:
     return Guess(mean=math.log(total) - variance / 2, variance=variance)
 
 
-def left_of_job(parts: Sequence[Part], at: int, elapsed: float, share: float) -> Estimate | None:
-    """What is left of a job that is in its stage number `at`, `elapsed` seconds in, with `share` (0 … 1) done of it.
+def left_of_job(
+    parts: Sequence[Part], at: int, elapsed: float, share: float, recent: float | None = None
+) -> Estimate | None:
+    """What is left of a job that is in its stage number `at`, `elapsed` seconds in, with `share` (0 … 1) done of it and
+    `recent` of it a second of late, if that is known.
 
     A stage is guessed by what was measured, the one under way by its own pace too. One that was never measured is
     guessed by its weight and the pace of this attempt. None: there is neither.
     """
     now = parts[at]
-    own = pace(elapsed, share)
+    own = lately(pace(elapsed, share), share, recent)
     known = left_of(now.guess, elapsed) if now.guess else None
     by_weight = _seconds_per_weight(parts, at, elapsed, share)
     left: list[Guess | None]

@@ -24,12 +24,14 @@ class InstalledStage(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...]
     before: str | None
     after: str | None
+    optional: bool
+    """Whether a profile may leave it out, as far as no other stage needs it."""
     options: dict[str, Any] | None
     """The JSON schema of its options; none: it takes none."""
 
     @property
     def place(self) -> Place:
-        return Place(needs=self.needs, before=self.before, after=self.after)
+        return Place(needs=self.needs, before=self.before, after=self.after, optional=self.optional)
 
 
 class InstalledPipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,5 +109,6 @@ def _stage(stage: Stage, place: Place) -> InstalledStage:
         needs=place.needs,
         before=place.before,
         after=place.after,
+        optional=place.optional,
         options=None if stage.options is None else stage.options.model_json_schema(),
     )

@@ -32,6 +32,14 @@ class Keys:
         """Below this is what callers did of late, for the rate limits."""
         return f"{self.prefix}:rates"
 
+    def cached(self, name: str) -> str:
+        """An answer that is kept for a moment; see `cache`."""
+        return f"{self.prefix}:cache:{name}"
+
+    def generation(self, name: str) -> str:
+        """A number that grows whenever an answer of this name becomes untrue."""
+        return f"{self.prefix}:generation:{name}"
+
     def live(self, user_id: UUID) -> str:
         """Channel of one user's job messages."""
         return f"{self.prefix}:live:{user_id}"

@@ -22,7 +22,7 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     """All stages ran and their results are committed. Never left."""
     PARTIALLY_COMPLETED = "partially_completed"
-    """A parent some of whose children failed, as its policy allows. Left only by a user's retry."""
+    """A parent some of whose children failed, as its policy allows. Left only by a user's retry of one of them."""
     FAILED = "failed"
     """A permanent error, or failures used up. Left only by a user's retry."""
     CANCELLED = "cancelled"
@@ -81,7 +81,7 @@ _SUCCESSORS: dict[JobState, frozenset[JobState]] = {
     JobState.RUNNING: frozenset(JobState),
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.COMPLETED: frozenset(),
-    JobState.PARTIALLY_COMPLETED: frozenset({JobState.QUEUED}),
+    JobState.PARTIALLY_COMPLETED: frozenset({JobState.RUNNING}),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.CANCELLED: frozenset({JobState.QUEUED}),
 }

@@ -38,12 +38,24 @@ lease_losses = Counter("arqueduct_lease_losses_total", "Attempts that lost their
 swept = Counter(
     "arqueduct_swept_jobs_total", "Jobs the sweeper brought back, by reason.", ["reason"], registry=REGISTRY
 )
+parents_folded = Counter(
+    "arqueduct_parents_folded_total", "Looks at projects and batches that brought them up to date.", registry=REGISTRY
+)
 pruned_rows = Counter("arqueduct_pruned_rows_total", "Rows deleted for their age.", ["table"], registry=REGISTRY)
 janitor_removed = Counter(
     "arqueduct_janitor_removed_total", "Files removed from the storage that nobody needs.", ["what"], registry=REGISTRY
 )
 janitor_removed_bytes = Counter(
     "arqueduct_janitor_removed_bytes_total", "Bytes of files the janitor removed.", ["what"], registry=REGISTRY
+)
+retained = Counter(
+    "arqueduct_retention_items_total",
+    "What policies of retention removed, by target, and what optimising the storage did (`optimised`).",
+    ["target"],
+    registry=REGISTRY,
+)
+quota_refusals = Counter(
+    "arqueduct_quota_refusals_total", "Requests that a quota refused.", ["quota", "scope"], registry=REGISTRY
 )
 pages = Counter("arqueduct_pages_total", "Pages extracted.", registry=REGISTRY)
 chunks = Counter("arqueduct_chunks_total", "Chunks stored.", registry=REGISTRY)

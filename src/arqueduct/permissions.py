@@ -48,6 +48,10 @@ class Permission(StrEnum):
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     AUDIT_READ = "audit:read"
+    UPKEEP_READ = "upkeep:read"
+    """Quotas, policies of retention and their runs, what the storage holds."""
+    UPKEEP_WRITE = "upkeep:write"
+    """Set quotas of users and policies of retention; begin runs."""
 
 
 _READ = frozenset(

@@ -269,6 +269,8 @@ class Stage(ABC):
     declares before it, if its pipeline declares it."""
     anywhere: ClassVar[bool] = False
     """Whether a profile may put it into any pipeline, before the last stage."""
+    optional: ClassVar[bool] = False
+    """Whether a profile may leave it out of the pipeline that it joins. Nobody takes a redaction away by a profile."""
     pipeline: ClassVar[str | None] = None
     """For a stage that joins a pipeline declared elsewhere: the kind of that pipeline …"""
     before: ClassVar[str | None] = None
@@ -330,7 +332,8 @@ class Registry:
             needs = (declared[declared.index(stage.name) - 1],)
         else:
             needs = ()
-        return Place(needs=needs, before=stage.before, after=stage.after)
+        optional = stage.pipeline is None or stage.optional
+        return Place(needs=needs, before=stage.before, after=stage.after, optional=optional)
 
     def can_run(self, kind: str, *, without: frozenset[str] = frozenset()) -> bool:
         """Whether all stages are there that the pipeline declares."""

@@ -105,7 +105,8 @@ _NEAREST = """
         SELECT e.text_hash, e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions}) AS distance
         FROM embeddings e
         WHERE e.model_id = {model_id} AND EXISTS (
-            SELECT FROM chunks c JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
+            SELECT FROM chunks c
+            JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
             WHERE c.tenant_id = e.tenant_id AND c.text_hash = e.text_hash
                 AND ($3::uuid[] IS NULL OR c.document_id = ANY ($3))
         )
@@ -113,7 +114,7 @@ _NEAREST = """
         LIMIT $2
     ) nearest
     JOIN chunks c ON c.text_hash = nearest.text_hash
-    JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
+    JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
     WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3)
     ORDER BY nearest.distance, c.id
     LIMIT $2
@@ -122,13 +123,17 @@ _NEAREST = """
 _IS_SMALL = """
     SELECT CASE WHEN $1::uuid[] IS NULL
         THEN (SELECT count(*) FROM (SELECT FROM embeddings WHERE model_id = {model_id} LIMIT {few} + 1) e)
-        ELSE (SELECT coalesce(sum(chunks), 0) FROM documents WHERE id = ANY ($1) AND deleted_at IS NULL)
+        ELSE (
+            SELECT coalesce(sum(chunks), 0) FROM documents
+            WHERE id = ANY ($1) AND deleted_at IS NULL AND archived_at IS NULL
+        )
     END <= {few}
 """
 
 _NEAREST_EXACTLY = """
     WITH inside AS MATERIALIZED (
-        SELECT c.id, c.text_hash FROM chunks c JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL
+        SELECT c.id, c.text_hash FROM chunks c
+        JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
         WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3) LIMIT {most}
     )
     SELECT inside.id FROM inside

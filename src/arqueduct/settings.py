@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         2 * 2**30, ge=1, description="All files of one request together: they lie in the temporary folder meanwhile."
     )
     max_files_per_set: int = Field(
-        50_000, ge=1, description="Files of one file set; statistics of 10,000 take some 20 ms."
+        50_000, ge=1, description="Files of one file set; statistics of 10,000 take a tenth of a second."
     )
     max_sockets_per_user: int = Field(50, ge=1, description="Live connections one user may hold on one API process.")
     max_sockets_per_tenant: int = Field(

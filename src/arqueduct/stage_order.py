@@ -23,6 +23,8 @@ class Place:
     """A stage that must not have run when this one does."""
     after: str | None = None
     """A stage that must have run, where the job has it."""
+    optional: bool = True
+    """Whether it may be left out, as far as no other stage needs it."""
 
 
 def faults(names: Sequence[str], stages: Mapping[str, Place], last: str) -> Iterator[Fault]:
@@ -43,6 +45,9 @@ def faults(names: Sequence[str], stages: Mapping[str, Place], last: str) -> Iter
             yield index, f"The stage {name} is named {Counter(names)[name]} times; it can run once."
         else:
             yield from ((index, fault) for fault in _misplaced(name, stages[name], places))
+    for name, stage in stages.items():
+        if not stage.optional and name not in places:
+            yield None, f"The stage {name} cannot be left out of this pipeline."
     if not names or names[-1] != last:
         yield len(names) - 1 if names else None, f"The stage {last} ends the job: it must be the last one."
 

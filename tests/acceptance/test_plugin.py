@@ -85,3 +85,25 @@ def test_an_installed_stage_takes_its_place_and_shows_in_the_events(python: Path
     ]
     assert told == "Write to [e-mail removed] about the aqueduct."
     assert [hit["text"] for hit in found] == [told]
+
+
+def test_an_installed_stage_can_be_chosen_by_a_profile(python: Path, tmp_path: Path) -> None:
+    usual = ["download", "extract", "redact", "chunk", "embed", "store"]
+    with (
+        up(python, tmp_path / "data") as who,
+        httpx.Client(base_url=f"{who['url']}/api/v1", headers={"X-API-Key": who["api_key"]}) as client,
+    ):
+        ingest, _ = client.get("/pipelines").raise_for_status().json()["pipelines"]
+        verdicts = {
+            is_right: client.post("/profiles/validate", json={"settings": {"stages": stages}}).json()
+            for is_right, stages in {
+                True: ["download", "extract", "simulate", "redact", "chunk", "embed", "store"],
+                False: ["download", "extract", "chunk", "redact", "embed", "store"],
+            }.items()
+        }
+    assert ingest["stages"] == usual
+    (redact,) = [stage for stage in ingest["choice"] if stage["name"] == "redact"]
+    assert (redact["before"], redact["options"], redact["needs"]) == ("chunk", None, [])
+    assert verdicts[True] == {"is_valid": True, "errors": []}
+    (fault,) = verdicts[False]["errors"]
+    assert fault == {"detail": "The stage redact must run before chunk.", "pointer": "#/settings/stages/3"}

@@ -62,11 +62,24 @@ async def path_traversal(target: Target, tally: Tally) -> None:
             tally.check(
                 bare and "/" not in sent and "\\" not in sent, f"{name!r} is kept as {kept['name']!r}, {sent!r}"
             )
+        if target.has("/file-sets"):
+            await _climb_in_a_set(client, tally)
     for address in ADDRESSES:
         raw = f"GET {address} HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n{_key(target)}\r\n".encode()
         heard = await target.say(raw)
         tally.check(b"root:" not in heard and b" 500 " not in heard[:20], f"{address}: {heard[:80]!r}")
     _look_for_files(target, tally)
+
+
+async def _climb_in_a_set(client: httpx.AsyncClient, tally: Tally) -> None:
+    """Names that may be paths there."""
+    sent = [("files", (name, f"Climbing {number}.".encode())) for number, name in enumerate(CLIMBS)]
+    answer = await client.post(f"{PREFIX}/file-sets", files=[("name", (None, b"Climbers")), *sent])
+    tally.check(answer.status_code == 201, f"a set of hostile names: {answer.status_code} {answer.text[:100]}")
+    for file in answer.json()["files"] if answer.is_success else ():
+        steps = (file["path"] or "x").split("/")
+        bare = not {"", ".", ".."} & set(steps) and not set("\\\0") & set(file["path"] or "")
+        tally.check(bare, f"a path in a set is kept as {file['path']!r}")
 
 
 def _look_for_files(target: Target, tally: Tally) -> None:

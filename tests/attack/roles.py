@@ -35,18 +35,21 @@ MAY: Mapping[str, frozenset[str]] = {
             *("get_document", "get_document_content", "get_document_text", "list_chunks", "list_documents"),
             *("get_file_set", "get_file_set_statistics", "list_file_set_files", "list_file_sets"),
             *("get_default_profile", "get_profile", "get_profile_version", "list_pipelines", "list_profile_versions"),
-            *("list_profiles", "search_passages"),
+            *("get_usage", "list_profiles", "search_passages"),
         ),
         ALL,
     ),
     **dict.fromkeys(
         ("archive_profile", "change_profile", "create_profile", "validate_profile"), frozenset({OWNER, ADMIN, EDITOR})
     ),
-    **dict.fromkeys(("create_document", "delete_document", "update_document"), WORKING),
+    **dict.fromkeys(
+        ("archive_document", "create_document", "delete_document", "restore_document", "update_document"), WORKING
+    ),
     **dict.fromkeys(
         (
             *("add_documents_to_file_set", "change_file_set", "change_file_set_file", "create_file_set"),
-            *("delete_file_set", "remove_file_set_file", "upload_to_file_set"),
+            *("archive_file_set", "delete_file_set", "remove_file_set_file", "restore_file_set", "upload_to_file_set"),
+            *("archive_project", "restore_project"),
         ),
         WORKING,
     ),
@@ -78,6 +81,9 @@ MAY: Mapping[str, frozenset[str]] = {
             *("get_webhook", "list_webhooks", "get_webhook_delivery", "list_webhook_deliveries"),
             *("create_webhook", "change_webhook", "delete_webhook", "ping_webhook", "redeliver_webhook"),
             "rotate_webhook_secret",
+            *("get_quotas", "remove_user_quota", "set_default_quota", "set_user_quota"),
+            *("get_retention", "run_retention", "set_retention", "get_upkeep_run"),
+            *("get_storage", "optimise_storage"),
         ),
         ADMINS,
     ),

@@ -21,6 +21,7 @@ LISTS = {
     "invitations": ("/invitations", "id"),
     "sessions": ("/auth/sessions", "id"),
     "webhook_endpoints": ("/webhooks", "id"),
+    "profiles": ("/profiles", "id"),
 }
 """Where who owns them reads ids of these, and the field that has them."""
 WORDS = b"The nightjar sings behind the wall."
@@ -41,7 +42,7 @@ async def cross_tenant(target: Target, tally: Tally) -> None:
     async with target.client(target.they) as they:
         theirs = await _ids_of(they, their, target)
     marks = {str(found) for found in theirs.values()} | {MARK}
-    ids = theirs | {"my.email": mine.email, "my.password": mine.password}
+    ids = theirs | {"my.email": mine.email, "my.password": mine.password, "profile_versions.version": "1"}
     ever_sent: set[str] = set()  # my own audit log tells me what I tried
     async with target.client(target.me) as me:
         for method, path, operation in target.operations():
@@ -76,6 +77,8 @@ async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dic
         made = await they.post(f"{PREFIX}/webhooks", json={"url": "http://127.0.0.1:65500/", "events": ["*"]})
         if made.is_success:
             await they.post(f"{PREFIX}/webhooks/{made.json()['webhook']['id']}/ping")
+    if target.has("/profiles"):
+        await they.post(f"{PREFIX}/profiles", json={"name": MARK})
     found = {"users.email": their.email}
     for table, (path, field) in LISTS.items():
         answer = await they.get(f"{PREFIX}{path}", headers=their.headers)

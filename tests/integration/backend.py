@@ -12,13 +12,17 @@ from fastapi import FastAPI
 
 from arqueduct.identity import NewIdentity
 from arqueduct.installed import of_registry
-from arqueduct.models import Worker
 from arqueduct.repositories import installations
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
 from arqueduct_backend.main import create_app
 from arqueduct_backend.state import State
 from tests.integration.worker import TestWorker
+
+BEAT = """
+    INSERT INTO workers (id, version, concurrency, beat_at) VALUES ('test', '0', 1, $1)
+    ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at
+"""
 
 
 @asynccontextmanager
@@ -76,8 +80,7 @@ async def beat(worker: TestWorker) -> None:
     """A worker gives a sign of life that outlasts the test."""
     later = datetime.now(UTC) + timedelta(hours=1)
     async with worker.services.database.transaction() as transaction:
-        await transaction.session.merge(Worker(id="test", version="0", concurrency=1, beat_at=later))
-        await transaction.session.flush()
+        await transaction.driver.execute(BEAT, later)
         await installations.tell(transaction.driver, "test", of_registry(worker.services.registry))
 
 

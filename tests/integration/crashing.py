@@ -101,6 +101,14 @@ POINTS: dict[str, Point] = {
     "heartbeat written": after("arqueduct.repositories.jobs:heartbeat", bool),
     "lapsed jobs taken": after("arqueduct.repositories.sweeps:lapsed", bool),
     "lapsed jobs back, not dispatched": before("arqueduct.dispatcher:Dispatcher.dispatch", _second),
+    "hidden": after(f"{STAGES}.hide:Hide.run"),
+    "cold file there": after("arqueduct_worker.cold:freeze"),
+    "row says cold, not committed": after("arqueduct.repositories.originals:chill"),
+    "thawed": after("arqueduct_worker.cold:thaw"),
+    "revealed, not committed": after("arqueduct.repositories.archive:reveal"),
+    "row says hot, not committed": after("arqueduct.repositories.originals:warm"),
+    "moved, old file there": before("arqueduct_worker.cold:drop"),
+    "old file gone": after("arqueduct_worker.cold:drop"),
     "lost wake-up put back": after("arqueduct.repositories.admission:unadmit"),
 }
 

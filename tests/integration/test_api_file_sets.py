@@ -282,8 +282,8 @@ async def test_nothing_of_another_tenant_is_in_reach(api: httpx.AsyncClient, str
     assert [file["document"]["id"] for file in await files_of(stranger, theirs)] == [their_document]
 
 
-async def test_an_archived_job_of_a_document_may_be_pruned(api: httpx.AsyncClient, owner: Owner) -> None:
-    """Documents without a job must not hold all jobs: `NULL` names none."""
+async def test_documents_without_a_job_hold_no_job(api: httpx.AsyncClient, owner: Owner) -> None:
+    """A document keeps the job that it names from being pruned: `NULL` names none."""
     await make(api, RHINE)
     job = (await upload(api, b"Water.", "w.txt"))["job"]["id"]
     await owner.execute("UPDATE documents SET job_id = NULL")

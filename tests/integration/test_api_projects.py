@@ -11,7 +11,7 @@ import pytest
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
 from arqueduct_worker.families import Families
-from tests.integration.backend import problem
+from tests.integration.backend import beat, problem
 from tests.integration.family import assert_counted
 from tests.integration.worker import TestWorker
 
@@ -269,3 +269,69 @@ async def test_a_repeated_request_makes_one_project(api: httpx.AsyncClient) -> N
     assert first.json() == second.json()
     assert second.headers["idempotency-replayed"] == "true"
     assert len((await api.get("/api/v1/projects")).json()["items"]) == 1
+
+
+async def profile(api: httpx.AsyncClient, worker: TestWorker, name: str, **settings: Any) -> Any:
+    await beat(worker)
+    answer = await api.post("/api/v1/profiles", json={"name": name, "settings": settings})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_a_project_keeps_the_version_of_its_profile(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    small = await profile(api, api_worker, "small", options={"chunk": {"size": 200, "overlap": 0}}, priority="bulk")
+    text = " ".join(f"Sentence {number} tells of water." for number in range(60)).encode()
+    files = await file_set(api, ("long.txt", text))
+    made = await project(api, files["id"], profile="small")
+    await api.put(
+        f"/api/v1/profiles/{small['id']}",
+        json={"name": "small", "settings": {"options": {"chunk": {"size": 5000, "overlap": 0}}}},
+    )
+    await run_all(api_worker, api, made["project"]["id"])
+    (run,) = (await api.get(f"/api/v1/projects/{made['project']['id']}/runs")).json()["items"]
+    assert (run["profile_name"], run["profile_version"]) == ("small", 1)
+    document_id = files["files"][0]["document_id"]
+    assert (await api.get(f"/api/v1/documents/{document_id}")).json()["chunks"] >= len(text) // 200
+    (child,) = (await api.get("/api/v1/jobs", params={"parent_id": made["job"]["id"]})).json()["items"]
+    assert (child["document_id"], child["priority"]) == (document_id, "bulk")
+
+
+async def test_duplicates_are_left_out_where_the_profile_says_so(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    await profile(api, api_worker, "once", duplicates="skip")
+    first = await file_set(api, ("one.md", GOOD))
+    await run_all(api_worker, api, (await project(api, first["id"]))["project"]["id"])
+    second = await file_set(api, ("copy.md", GOOD), ("other.txt", b"Hail."))
+    made = await project(api, second["id"], profile="once")
+    assert made["project"]["files"] == 1
+    (run,) = (await api.get(f"/api/v1/projects/{made['project']['id']}/runs")).json()["items"]
+    assert run["skipped"] == 1
+    assert (await project(api, (await file_set(api, ("third.md", GOOD)))["id"]))["project"]["files"] == 1
+
+
+async def test_a_project_can_pretend_for_a_front_end(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    steps = [{"label": "thinking", "seconds": 0, "units": 4}]
+    failures = [{"code": "document_corrupt", "attempt": 1}]
+    described = (await api.get("/api/v1/pipelines")).status_code
+    assert described == 409
+    await beat(api_worker)
+    pipelines = {pipeline["kind"] for pipeline in (await api.get("/api/v1/pipelines")).json()["pipelines"]}
+    assert "document.simulate" in pipelines
+    await profile(
+        api,
+        api_worker,
+        "pretend",
+        pipeline="document.simulate",
+        options={"simulate": {"steps": steps, "failures": failures}},
+    )
+    files = await file_set(api, ("one.md", GOOD), ("two.txt", b"Hail."))
+    made = await project(api, files["id"], profile="pretend")
+    await run_all(api_worker, api, made["project"]["id"])
+    found = await status(api, made["project"]["id"])
+    assert (found["state"], found["errors"]) == ("failed", {"document_corrupt": 2})
+    assert found["error"]["code"] == "all_failed"
+    await api.post(f"/api/v1/projects/{made['project']['id']}/retry")
+    await run_all(api_worker, api, made["project"]["id"])
+    found = await status(api, made["project"]["id"])
+    assert (found["state"], found["counts"]["completed"], found["errors"]) == ("completed", 2, {})

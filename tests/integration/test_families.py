@@ -18,8 +18,10 @@ from arqueduct.lifecycle import Action
 from arqueduct.repositories import admission, jobs, parents, steering
 from arqueduct.repositories.jobs import Step
 from arqueduct.repositories.steering import JobFilter
+from arqueduct.settings import Settings
 from arqueduct_worker.families import Families
 from tests.integration.family import assert_counted, children_of, counts_of, family
+from tests.integration.many_jobs import owning
 from tests.integration.worker import TestWorker, until
 
 LEASE = timedelta(seconds=60)
@@ -297,3 +299,15 @@ async def test_a_parent_that_ended_is_told_to_its_user_once(
     told = [message for message in api_worker.heard if message.job_id == parent]
     assert [message.type for message in told] == ["job_completed"]
     assert told[0].details["completed"] == 1
+
+
+async def test_what_was_noted_of_a_parent_goes_with_it(
+    app_database: Database, worker_database: Database, me: NewIdentity, settings: Settings
+) -> None:
+    parent = await family(app_database, me, 1)
+    (child,) = await children_of(app_database, me, parent)
+    await run(worker_database, child, "fail")
+    async with owning(settings) as owner:
+        await owner.execute("DELETE FROM jobs WHERE id = $1", parent)
+        assert await owner.fetchval("SELECT count(*) FROM child_deltas") == 0
+        assert await owner.fetchval("SELECT count(*) FROM jobs") == 0

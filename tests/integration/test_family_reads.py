@@ -11,6 +11,7 @@ from arqueduct.database import Database, Driver, Transaction
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import JobState
 from arqueduct.repositories import lists, live, parents
+from arqueduct.repositories.children import BATCH
 from arqueduct.settings import Settings
 from arqueduct_backend import error_report
 from arqueduct_backend.error_report import Wanted
@@ -79,7 +80,13 @@ async def read_newer(transaction: Transaction, me: NewIdentity, parent_id: UUID)
     return await live.newer(transaction.driver, [me.user_id], {str(parent_id): 1})
 
 
-READINGS: list[Reading] = [read_status, read_queued, read_paused, read_failures, read_snapshot, read_newer]
+async def read_batches(transaction: Transaction, _me: NewIdentity, _parent_id: UUID) -> object:
+    return await lists.jobs_page(transaction, without=(), limit=PAGE, kind=BATCH)
+
+
+READINGS: list[Reading] = [
+    *(read_status, read_queued, read_paused, read_failures, read_snapshot, read_newer, read_batches),
+]
 
 
 @pytest.mark.parametrize("is_analysed", [False, True], ids=["no statistics", "statistics"])

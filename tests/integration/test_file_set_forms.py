@@ -65,6 +65,7 @@ MALFORMED = [
     (form(part('name="name"', b"a\0b"), ONE), "invalid_request"),
     (form(part('name="name"', b"\xff\xfe"), ONE), "invalid_request"),
     (form(NAME, part('name="description"', b"x" * 2001), ONE), "invalid_request"),
+    (form(NAME, part('name="description"', b"x" * 70_000), ONE), "invalid_request"),
     (form(NAME, part('name="metadata"', b"[1]"), ONE), "invalid_request"),
     (form(NAME, part('name="metadata"', b"{"), ONE), "invalid_json"),
     (form(NAME, part('name="metadata"', b'{"a": NaN}'), ONE), "invalid_json"),

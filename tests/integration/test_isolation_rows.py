@@ -25,6 +25,7 @@ SHARED = {
     "installations": "what workers have installed",
     "embedding_models": "names and lengths of vectors",
     "queue_rules": "limits that who runs the installation sets; read by workers and by functions",
+    "stage_rates": "how long stages take, whosever documents they were",
     "workers": "signs of life",
 }
 """Tables that belong to no tenant, and what they hold. Every other one has row-level security."""
@@ -65,7 +66,9 @@ OVER_ALL_TENANTS = {
     "queue_health": "numbers for probes and Prometheus",
     "unadmit": "takes back what `admit` gave out",
 }
-OF_THE_CURRENT_TENANT = {"create_service", "offer_reset", "position_in_line", "queue_of_tenant", "search_text"}
+OF_THE_CURRENT_TENANT = {
+    *("create_service", "offer_reset", "position_in_line", "queue_of_tenant", "queue_pace", "search_text")
+}
 """Functions that run above row-level security and apply `current_tenant()` themselves."""
 
 REFUSED = asyncpg.InsufficientPrivilegeError

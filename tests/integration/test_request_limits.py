@@ -16,6 +16,7 @@ from arqueduct.settings import Settings
 from arqueduct_backend import shape
 from arqueduct_backend.patience import Patience
 from arqueduct_backend.protocols import MOST_HEAD_BYTES, MOST_HEADERS
+from arqueduct_backend.uploads import SLICE
 from tests.integration.backend import client_of, files_below, problem, serving, stored_files
 from tests.integration.live_server import LiveServer
 from tests.integration.live_server import serving as listening
@@ -179,7 +180,8 @@ async def test_a_stalled_upload_is_ended_and_its_file_is_gone(
     server: LiveServer, settings: Settings, me: NewIdentity
 ) -> None:
     async with wired(server) as wire:
-        await wire.say(head(me, "/documents", FORM, "Content-Length: 100000") + PART)
+        enough = PART + b"x" * SLICE  # for a file on the disk; what is less waits in memory
+        await wire.say(head(me, "/documents", FORM, f"Content-Length: {2 * SLICE}") + enough)
 
         async def begun() -> bool:
             return len(await stored_files(settings)) == 1

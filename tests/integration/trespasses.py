@@ -40,6 +40,7 @@ OF_PATHS = {
     "key_id": "api_keys",
     "profile_id": "profiles",
     "project_id": "projects",
+    "run_id": "upkeep_runs",
     "session_id": "sessions",
     "user_id": "users",
     "version": "profile_versions.version",
@@ -56,7 +57,11 @@ NOTHING_TO_NAME = {
     "get_metrics",
     "get_openapi",
     "get_queue",
+    "get_quotas",
+    "get_retention",
+    "get_storage",
     "get_tenant",
+    "get_usage",
     "get_version",
     "get_me",
     "list_batches",
@@ -71,6 +76,7 @@ NOTHING_TO_NAME = {
     "list_webhooks",
     "logout",
     "logout_everywhere",
+    "optimise_storage",
     "create_ticket",
 }
 """Operations that take no id at all. They must not tell of another tenant by themselves."""
@@ -91,6 +97,9 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     **{
         name: (Trespass(),)
         for name in (
+            "archive_document",
+            "archive_file_set",
+            "archive_project",
             "archive_profile",
             "cancel_batch",
             "cancel_job",
@@ -113,6 +122,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "get_project",
             "get_project_errors",
             "get_project_status",
+            "get_upkeep_run",
             "get_webhook",
             "get_webhook_delivery",
             "list_batch_files",
@@ -132,6 +142,10 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "redeliver_webhook",
             "remove_file_set_file",
             "remove_member",
+            "remove_user_quota",
+            "restore_document",
+            "restore_file_set",
+            "restore_project",
             "resume_batch",
             "resume_job",
             "resume_project",
@@ -195,10 +209,19 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             answers=frozenset({401, 404}),
         ),
     ),
+    "get_processing": (
+        Trespass(answers=DONE),
+        Trespass(query={"user": Their("users")}, answers=DONE),
+        Trespass(query={"user": Their("tenants")}, answers=DONE),
+    ),
     "list_audit": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
     "list_pipelines": (Trespass(answers=DONE),),
     "list_errors": (Trespass(answers=DONE), Trespass(query={"user_id": Their("users")}, answers=DONE)),
-    "list_jobs": (Trespass(answers=DONE), Trespass(query={"document_id": Their("documents")}, answers=DONE)),
+    "list_jobs": (
+        Trespass(answers=DONE),
+        Trespass(query={"document_id": Their("documents")}, answers=DONE),
+        Trespass(query={"parent_id": Their("jobs.batch")}, answers=DONE),
+    ),
     "login": (
         Trespass(
             body={"email": Their("my.email"), "password": Their("my.password"), "tenant_id": Their("tenants")},
@@ -217,10 +240,14 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     ),
     "retry_project": (Trespass(), Trespass(body={"job_ids": [Their("jobs")]})),
     "run_project": (Trespass(body={}),),
+    "run_retention": (Trespass(body={"dry_run": True}, answers=DONE),),
     "search_passages": (
         Trespass(body={"query": "kestrel hovers over the wall"}, answers=DONE),
         Trespass(body={"query": "kestrel hovers", "document_ids": [Their("documents")]}, answers=DONE),
     ),
+    "set_default_quota": (Trespass(body={"jobs": 1000}, answers=DONE),),
+    "set_retention": (Trespass(body={"jobs": {"days": 9}}, answers=DONE),),
+    "set_user_quota": (Trespass(body={"jobs": 1000}),),
     "start_oidc": (Trespass(answers=frozenset({200, 404})),),
     "upload_to_file_set": (Trespass(files={"files": ("mine.md", b"# The kestrel\n\nIt hovers.\n")}),),
     "update_document": (Trespass(body={"name": "stolen.md"}),),
@@ -247,7 +274,8 @@ def named_in(value: Any) -> set[str]:
     """Fields of a body or a query that a trespass puts something of the other tenant into."""
     if not isinstance(value, Mapping):
         return set()
-    return {name for name, given in value.items() if "Their(" in repr(given)}
+    inner = {name for given in value.values() for name in named_in(given)}
+    return inner | {name for name, given in value.items() if "Their(" in repr(given)}
 
 
 def _is_id(name: str) -> bool:

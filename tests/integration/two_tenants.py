@@ -24,9 +24,11 @@ ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 GIVEN: dict[str, dict[str, Any]] = {
     "audit_log": {"outcome": "done"},
     "invitations": {"role": "viewer"},
+    "retention_policies": {"target": "jobs"},
     "sessions": {"method": "password"},
     "stage_run_sums": {"span": "day"},
     "stage_runs": {"outcome": "ok"},
+    "upkeep_runs": {"kind": "retention.apply"},
     "webhook_endpoints": {"url": "http://127.0.0.1:65500/", "events": ["*"]},
 }
 """Columns of a made-up row that cannot have just any value of their type."""

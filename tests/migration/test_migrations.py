@@ -148,3 +148,22 @@ async def _differences(url: str) -> list[object]:
         found = await connection.run_sync(compare)
     await engine.dispose()
     return found
+
+
+async def test_documents_without_a_job_get_one_when_sets_are_taken_back(empty: str) -> None:
+    await migrations.upgrade(empty)
+    me = await identity.create(empty, tenant="sets", email="sets@example.org")
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "WITH b AS ("
+        "INSERT INTO blobs (id, tenant_id, sha256, size) VALUES (gen_random_uuid(), $1, 'x', 1) RETURNING id) "
+        "INSERT INTO documents (id, tenant_id, user_id, blob_id, name, content_type, size, sha256, language) "
+        "SELECT gen_random_uuid(), $1, $2, id, 'a.txt', 'text/plain', 1, 'x', 'english' FROM b",
+        me.tenant_id,
+        me.user_id,
+    )
+    await migrations.downgrade(empty, "0008")
+    found = await connection.fetch("SELECT j.state FROM documents d JOIN jobs j ON j.id = d.job_id")
+    assert [row["state"] for row in found] == ["cancelled"]
+    await migrations.upgrade(empty)
+    await connection.close()

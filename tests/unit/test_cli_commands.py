@@ -12,6 +12,7 @@ from arqueduct.cli import app
 COMMANDS = ("up", "demo", "api", "worker", "ingest", "search", "doctor", "bench", "openapi")
 GROUPS = {
     "jobs": ("ls", "get", "watch", "attempts", "cancel", "pause", "resume", "retry"),
+    "sets": ("ls", "create", "get", "add", "rm"),
     "migrate": ("up", "down", "status"),
     "tenants": ("create", "ls"),
     "users": ("ls", "invite", "disable", "enable", "reset-password", "role"),
@@ -25,6 +26,9 @@ WRONG = [
     ["jobs", "cancel", "--all", "--state", "queued"],
     ["jobs", "pause", "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11", "--all"],
     ["jobs", "retry", "--created-before", "yesterday"],
+    ["sets", "get", "not-an-id"],
+    ["sets", "create", "/nothing/here"],
+    ["sets", "create", ".", "--name", " Padded"],
     ["ingest", "/nothing/here"],
     ["ingest", ".", "--priority", "at-once"],
     ["queue", "pause", "--tenant", ""],

@@ -18,6 +18,7 @@ from arqueduct.eta import (
     Rates,
     blended,
     estimate,
+    lately,
     left_of,
     left_of_job,
     of_backlog,
@@ -112,6 +113,19 @@ def test_an_own_pace_needs_a_basis() -> None:
     half = pace(30.0, 0.5)
     assert half
     assert estimate(half).seconds == 30
+
+
+@given(st.floats(0.05, 0.99), st.floats(1, 1e4), st.floats(1e-5, 1), st.floats(1e-5, 1))
+def test_the_faster_of_late_the_less_is_left(share: float, elapsed: float, one: float, other: float) -> None:
+    slow, fast = sorted((one, other))
+    own = pace(elapsed, share)
+    with_slow, with_fast = lately(own, share, slow), lately(own, share, fast)
+    assert own
+    assert with_slow
+    assert with_fast
+    assert with_fast.mean <= with_slow.mean
+    assert lately(own, share, None) == lately(own, share, 0.0) == own
+    assert lately(None, share, fast) is None
 
 
 @given(guesses, seconds)

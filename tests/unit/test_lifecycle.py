@@ -30,7 +30,7 @@ def test_a_refusal_says_what_would_be_allowed() -> None:
 
 
 def test_an_ended_job_comes_back_only_through_the_queue() -> None:
-    for state in FINAL:
+    for state in FINAL - {JobState.PARTIALLY_COMPLETED}:
         assert successors(state) <= {JobState.QUEUED}
 
 
@@ -55,7 +55,8 @@ def test_what_is_allowed_is_not_refused_and_the_rest_is(action: Action, state: J
     ],
 )
 def test_what_is_allowed_leads_somewhere(action: Action, end: JobState) -> None:
-    assert all(end in successors(state) for state in allowed(action))
+    """But for a parent: that follows from its children, and some of them have ended."""
+    assert all(end in successors(state) for state in allowed(action) - {JobState.PARTIALLY_COMPLETED})
 
 
 def test_every_state_is_reached_and_only_the_completed_one_is_never_left() -> None:

@@ -12,6 +12,7 @@ PIPELINE = {
     "weigh": Place(after="extract"),
     "simulate": Place(),
 }
+GUARDED = PIPELINE | {"redact": Place(before="store", optional=False)}
 
 
 def wrong(*names: str) -> list[tuple[int | None, str]]:
@@ -50,3 +51,9 @@ def test_an_order_in_which_everything_finds_what_it_needs_is_right(names: tuple[
 def test_what_is_wrong_is_said_where(names: tuple[str, ...], index: int | None, said: str) -> None:
     found = wrong(*names)
     assert any(place == index and said in fault for place, fault in found), found
+
+
+def test_what_is_not_optional_cannot_be_left_out() -> None:
+    assert list(faults(["download", "extract", "redact", "store"], GUARDED, "store")) == []
+    (fault,) = faults(["download", "extract", "store"], GUARDED, "store")
+    assert fault == (None, "The stage redact cannot be left out of this pipeline.")

@@ -36,6 +36,8 @@ class DocumentChoice(BaseModel):
     """Of the document's newest job."""
     created_after: Moment | None = None
     created_before: Moment | None = None
+    archived: bool | None = None
+    """Only `document.restore` is for archived documents; every other action leaves them out anyway."""
 
     def filter(self) -> DocumentFilter:
         return DocumentFilter(**self.model_dump(mode="python"))

@@ -16,7 +16,7 @@ from arqueduct import kept_text
 from arqueduct.errors import DocumentNotReady, NotFound, RangeNotSatisfiable
 from arqueduct.models import Document
 from arqueduct.storage import Storage
-from arqueduct.storage.layout import blob_key, text_key
+from arqueduct.storage.layout import text_key
 from arqueduct_backend.filenames import attachment
 
 __all__ = ["original", "requested_range", "text"]
@@ -24,7 +24,7 @@ __all__ = ["original", "requested_range", "text"]
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-async def original(storage: Storage, document: Document, headers: Mapping[str, str]) -> Response:
+async def original(storage: Storage, document: Document, key: str, headers: Mapping[str, str]) -> Response:
     """The uploaded bytes, or the range of them that `headers` ask for. Raises `RangeNotSatisfiable`, `NotFound`."""
     tag = f'"{document.sha256}"'
     common = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
@@ -34,7 +34,7 @@ async def original(storage: Storage, document: Document, headers: Mapping[str, s
     wanted = headers.get("range") if headers.get("if-range", tag) == tag else None
     part = requested_range(wanted, document.size)
     start, end = part or (0, document.size)
-    pieces = await _begun(storage.stream(blob_key(document.tenant_id, document.blob_id), start=start, end=end))
+    pieces = await _begun(storage.stream(key, start=start, end=end))
     if part:
         common["Content-Range"] = f"bytes {start}-{end - 1}/{document.size}"
     return StreamingResponse(

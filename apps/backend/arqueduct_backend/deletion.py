@@ -11,8 +11,10 @@ from arqueduct.errors import NotFound
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.repositories import documents, file_sets, steering
+from arqueduct.storage.layout import everywhere
 from arqueduct_backend.access import Acting
 from arqueduct_backend.revision import locked
+from arqueduct_backend.set_statistics import forget
 from arqueduct_backend.state import State
 
 __all__ = ["delete", "delete_set"]
@@ -34,12 +36,14 @@ async def delete(services: State, acting: Acting, document_id: UUID, if_match: s
         # Documents before jobs, as everywhere: a completing attempt holds its document while it still reports.
         if if_match is not None:
             await locked(transaction, document_id, if_match)
+        sets = await file_sets.of_document(transaction, document_id)
         if not await documents.mark_deleted(transaction, document_id):
             raise NotFound
         cancelled = await steering.cancel_of_document(transaction.driver, document_id)
         await acting.note(
             transaction, before={"document_id": str(document_id), "job_ids": [str(row["id"]) for row in cancelled]}
         )
+    await forget(services, caller.tenant_id, sets)
     await _tell(services, cancelled)
     if await _purged(services, caller, document_id):
         log.info("document deleted", document=str(document_id), jobs_cancelled=len(cancelled))
@@ -54,6 +58,7 @@ async def delete_set(services: State, acting: Acting, file_set_id: UUID, *, with
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
         await file_sets.delete(transaction, file_set_id)
         await acting.note(transaction, before={"file_set_id": str(file_set_id), "documents": len(hidden)})
+    await forget(services, acting.identity.tenant_id, [file_set_id])
     until = time.monotonic() + PURGE_SECONDS
     for document_id in hidden:
         if time.monotonic() > until or not await _purged(services, acting.identity, document_id):
@@ -97,4 +102,5 @@ async def _purge(services: State, caller: Identity, document_id: UUID) -> None:
     async with services.database.transaction(caller.tenant_id) as transaction:
         prefix = await documents.purge(transaction, document_id, patience=LOCK_SECONDS)
     if prefix is not None:
-        await services.storage.delete_prefix(prefix)
+        for place in everywhere(prefix):
+            await services.storage.delete_prefix(place)

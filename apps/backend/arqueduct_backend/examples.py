@@ -19,6 +19,7 @@ TAGS = {
     "live": "Changes of jobs as they happen, over a WebSocket or as server-sent events.",
     "webhooks": "Receivers that are told what happens, and the log of what was told to them.",
     "tenant": "The tenant itself.",
+    "upkeep": "Quotas and usage, policies of retention, and what the storage holds.",
     "members": "Who belongs to the tenant, and in which role; service accounts.",
     "invitations": "How somebody becomes a member.",
     "keys": "API keys, for programs.",

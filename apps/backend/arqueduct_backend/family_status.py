@@ -53,8 +53,12 @@ async def status_of(
         raise NotFound
     tally, moment = Tally.of(row), row["at"]
     await by_index(driver)
-    failed = await children.page(driver, job.id, limit=FAILED, state=JobState.FAILED, file_set_id=file_set_id)
-    slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
+    failed, errors, slowest = [], {}, []
+    if tally.counts.failed:
+        failed = await children.page(driver, job.id, limit=FAILED, state=JobState.FAILED, file_set_id=file_set_id)
+        errors = await parents.errors(driver, job.id)
+    if tally.counts.completed:
+        slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
     state = _state(row, tally, JobState(job.state))
     return FamilyStatus(
         id=own_id,
@@ -70,7 +74,7 @@ async def status_of(
         chunks_done=tally.chunks,
         throughput=_throughput(tally, job, moment),
         eta=_eta(row, tally, job, moment) if state not in FINAL else None,
-        errors=await parents.errors(driver, job.id),
+        errors=errors,
         cost=Cost(tokens=tally.tokens, embedding_requests=tally.embedding_requests, cache_hits=tally.cache_hits),
         slowest=[ChildJob.of(child) for child in slowest],
         failed=[ChildJob.of(child) for child in failed],

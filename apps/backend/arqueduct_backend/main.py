@@ -39,8 +39,10 @@ from arqueduct_backend.routes import (
     profiles,
     projects,
     queue,
+    quotas,
     search,
     tenant,
+    upkeep,
     webhooks,
 )
 from arqueduct_backend.routing import Routes
@@ -70,6 +72,7 @@ ROUTERS = {
         *(bulk.router, jobs.router, errors.router, queue.router, search.router, live.router, analytics.router),
         *(tenant.router, members.router, invitations.router, keys.router, audit.router),
         *(auth.router, oidc.router, webhooks.router),
+        *(quotas.router, upkeep.router),
     ),
     "": (probes.router,),
 }

@@ -13,7 +13,7 @@ from arqueduct_backend.filenames import disposition
 __all__ = ["Begun", "Form", "Overlong", "Piece", "Shape"]
 
 FIELDS_BYTES = 64 * 1024
-"""All other fields together, with the headers of every part."""
+"""All other fields together, and the headers of the parts."""
 BYTES_OF_A_PART = 4096
 """How much more each further file may bring beside its bytes: a path of 1,024 bytes, percent-encoded, and a type."""
 OTHER_PARTS = 15
@@ -194,7 +194,7 @@ class Form:
         if not self._is_file:
             self._count(end - start)
             if self._text is not None:
-                self._text += memoryview(data)[start:end]
+                self._keep_text(memoryview(data)[start:end])
             return
         self._total += end - start
         if self._total > self._shape.total_bytes:
@@ -204,6 +204,12 @@ class Form:
             self._keep(memoryview(data)[start:end])
         elif was_small:
             self._pieces.append(Overlong())
+
+    def _keep_text(self, data: memoryview) -> None:
+        assert self._text is not None  # noqa: S101  # looked at by who calls
+        self._text += data
+        if sum(map(len, self._texts.values())) > FIELDS_BYTES:
+            raise InvalidRequest(f"The fields beside the files are larger than {FIELDS_BYTES:,} bytes.")
 
     def _keep(self, data: memoryview) -> None:
         if not (self._pieces and isinstance(self._pieces[-1], bytearray)):

@@ -1,6 +1,7 @@
 """Making projects, further runs of them, and batches: everything in one transaction, then the wake-ups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from arqueduct import models
 from arqueduct.database import Transaction
 from arqueduct.errors import (
     ActionUnknown,
+    DocumentArchived,
     NotFound,
     NothingToProcess,
     ProfileInvalid,
@@ -21,9 +23,11 @@ from arqueduct.errors import (
 )
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, JobState, Priority
+from arqueduct.permissions import Permission, check
 from arqueduct.profiles import Profile, payload_of
-from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects
+from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects, quotas
 from arqueduct.repositories.children import BATCH, PROJECT, Brood
+from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
 from arqueduct_backend.family_schemas import ErrorPolicy
@@ -32,13 +36,15 @@ from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["INGEST", "batch", "project", "rerun"]
+__all__ = ["INGEST", "batch", "check_number", "check_quota", "point_to", "project", "rerun", "shown"]
 
 log = structlog.get_logger()
 
 INGEST = "document.ingest"
 OF_DOCUMENTS = "document."
 """How the kinds of pipelines for documents begin."""
+BUILT_IN = (INGEST, ARCHIVE, RESTORE)
+"""What needs no worker to say that it is there."""
 SHOWN = 5
 
 
@@ -49,6 +55,7 @@ async def project(services: State, acting: Acting, asked: ProjectAsked, response
     """
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
+        await check_quota(transaction, acting, jobs=0)  # a place in the line, before anything is locked
         made = models.Project(
             id=new_id(),
             tenant_id=caller.tenant_id,
@@ -61,7 +68,7 @@ async def project(services: State, acting: Acting, asked: ProjectAsked, response
         profile = await profiles.resolve(transaction, asked.profile)
         row = await _run(transaction, services, acting, made, profile, asked.policy, is_new=True)
         answer = await _accepted(transaction, services, made)
-        _point_to(answer.job, response)
+        point_to(answer.job, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
     log.info("project made", project=str(made.id), job=str(made.job_id), files=answer.project.files)
@@ -73,6 +80,7 @@ async def rerun(
 ) -> ProjectAccepted:
     """The project's next run. Raises `NotFound`, `ProjectArchived`, `ProjectUnfinished` and what `project` raises."""
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
+        await check_quota(transaction, acting, jobs=0)
         held = await projects.hold(transaction, project_id)
         if held.archived_at is not None:
             raise ProjectArchived
@@ -82,7 +90,7 @@ async def rerun(
         profile = await profiles.resolve(transaction, asked.profile)
         row = await _run(transaction, services, acting, held, profile, asked.policy, is_new=False)
         answer = await _accepted(transaction, services, held)
-        _point_to(answer.job, response)
+        point_to(answer.job, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
     log.info("project runs again", project=str(project_id), job=str(held.job_id))
@@ -93,12 +101,15 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
     """The new batch with its job; `response` gets its headers.
 
     Raises `ActionUnknown`, `NotFound`, `NothingToProcess`, `ProfileUnknown`, `ProfileInvalid`, `TooManyDocuments`,
-    `QuotaExceeded`, `NoWorkerYet`.
+    `DocumentArchived`, `QuotaExceeded`, `NoWorkerYet`.
     """
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
+        if asked.action in (ARCHIVE, RESTORE):
+            check(caller.permissions, Permission.DOCUMENTS_WRITE)
         await _check_action(transaction, services, asked.action)
         document_ids = await _documents_of(transaction, asked, services.settings.max_family)
+        await check_quota(transaction, acting, jobs=len(document_ids))
         profile = await profiles.resolve(transaction, asked.profile) if asked.profile else None
         if profile is not None and profile.settings.pipeline != asked.action:
             raise ProfileInvalid(f"The profile {profile.name} is for jobs of the kind {profile.settings.pipeline}.")
@@ -118,13 +129,28 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
             ),
         )
         await acting.note(transaction, after={"job_id": str(row["id"]), "documents": len(document_ids)})
-        job = await _job(transaction, row["id"])
-        answer = BatchAccepted(batch=Batch.of(job), job=Job.of(job, await workforce_of(transaction, services)))
-        _point_to(answer.job, response)
+        answer = await shown(transaction, services, row["id"])
+        point_to(answer.job, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
-    log.info("batch made", job=str(job.id), kind=asked.action, documents=job.children)
+    log.info("batch made", job=str(answer.job.id), kind=asked.action, documents=answer.batch.documents)
     return answer
+
+
+async def shown(transaction: Transaction, services: State, job_id: UUID) -> BatchAccepted:
+    """A batch that was just made."""
+    job = await _job(transaction, job_id)
+    return BatchAccepted(batch=Batch.of(job), job=Job.of(job, await workforce_of(transaction, services)))
+
+
+async def check_quota(transaction: Transaction, acting: Acting, *, jobs: int) -> None:
+    """Of so many more. Raises `QuotaExceeded`.
+
+    Who locks rows before it is known how many asks twice: first for none. Where there is a quota it stands in the line
+    from then on, so the second time nobody waits with a row in hand.
+    """
+    caller = acting.identity
+    await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=jobs)
 
 
 async def _run(
@@ -144,8 +170,11 @@ async def _run(
     for problem in await file_sets.problems(transaction, of.file_set_id):
         raise problem
     skips = profile.settings.duplicates == "skip"
-    document_ids, skipped = await projects.documents_of(transaction, of.file_set_id, skips_duplicates=skips)
-    _check_number(len(document_ids), services.settings.max_family)
+    document_ids, skipped = await projects.documents_of(
+        transaction, of.file_set_id, skips_duplicates=skips, archived=profile.settings.pipeline == RESTORE
+    )
+    check_number(len(document_ids), services.settings.max_family)
+    await check_quota(transaction, acting, jobs=len(document_ids))
     row = await children.plant(
         transaction.driver,
         _brood(
@@ -190,31 +219,48 @@ def _brood(services: State, acting: Acting, profile: Profile | None, policy: Err
 
 
 async def _documents_of(transaction: Transaction, asked: BatchAsked, most: int) -> Sequence[UUID]:
-    """Raises `NotFound` that names some of those that are not there, `NothingToProcess`, `TooManyDocuments`."""
+    """Raises `NotFound` and `DocumentArchived` that name some of those that cannot be had, `NothingToProcess`,
+    `TooManyDocuments`.
+    """
+    of_archived = asked.action == RESTORE
     if asked.document_ids is not None:
         wanted = list(dict.fromkeys(asked.document_ids))
-        _check_number(len(wanted), most)
-        missing = set(wanted) - await choices.there(transaction.driver, wanted)
-        if missing:
-            some = ", ".join(sorted(map(str, missing))[:SHOWN])
-            raise NotFound(f"{len(missing):,} of these documents are not there: {some}.")
-        return wanted
-    assert asked.filter is not None  # noqa: S101  # one of the two is given
-    found = await choices.chosen(transaction.driver, asked.filter.filter(), limit=most + 1)
-    _check_number(len(found), most)
+        check_number(len(wanted), most)
+        found = await _named(transaction, wanted, asked.action, of_archived=of_archived)
+    elif asked.filter is not None and asked.filter.archived in (None, of_archived):
+        meant = replace(asked.filter.filter(), archived=of_archived)
+        found = await choices.chosen(transaction.driver, meant, limit=most + 1)
+        check_number(len(found), most)
+    else:
+        found = []
     if not found:
         raise NothingToProcess
     return found
 
 
-def _check_number(documents: int, most: int) -> None:
+async def _named(transaction: Transaction, wanted: Sequence[UUID], action: str, *, of_archived: bool) -> list[UUID]:
+    """Without those that are archived already, or restored, where that is what is asked."""
+    there = await choices.there(transaction.driver, wanted)
+    if missing := set(wanted) - there.keys():
+        raise NotFound(f"{len(missing):,} of these documents are not there: {_some(missing)}.")
+    away = {document_id for document_id, is_archived in there.items() if is_archived}
+    if away and action not in (ARCHIVE, RESTORE):
+        raise DocumentArchived(f"{len(away):,} of these documents are archived: {_some(away)}.")
+    return [document_id for document_id in wanted if there[document_id] == of_archived]
+
+
+def _some(ids: Iterable[UUID]) -> str:
+    return ", ".join(sorted(map(str, ids))[:SHOWN])
+
+
+def check_number(documents: int, most: int) -> None:
+    """Raises `TooManyDocuments`."""
     if documents > most:
         raise TooManyDocuments(f"A project or a batch may have {most:,} documents.", limit=most)
 
 
 async def _check_action(transaction: Transaction, services: State, action: str) -> None:
-    """What is built in needs no worker to say so."""
-    if action == INGEST:
+    if action in BUILT_IN:
         return
     there = await installations.installed(transaction.driver, alive=services.settings.alive_time)
     if not action.startswith(OF_DOCUMENTS) or action not in there.kinds:
@@ -233,6 +279,7 @@ async def _job(transaction: Transaction, job_id: UUID) -> models.Job:
     return job
 
 
-def _point_to(job: Job, response: Response) -> None:
+def point_to(job: Job, response: Response) -> None:
+    """Headers of an answer that the work is accepted."""
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
     response.headers["Retry-After"] = "1"

@@ -51,7 +51,7 @@ HEADERS = "arqueduct.headers"
 RETRY_AFTER = timedelta(seconds=5)
 """The sweeper's rhythm: what was away is usually back and caught up after this."""
 LONGEST_PATH = 300
-EXTENSIONS = frozenset({"limit", "state"})
+EXTENSIONS = frozenset({"limit", "quota", "scope", "state", "used", "wanted"})
 """Details of errors that clients may see as members of the problem."""
 
 

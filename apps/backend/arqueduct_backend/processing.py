@@ -11,7 +11,7 @@ from pydantic import Field
 
 from arqueduct.durations import RELATIVE_ERROR, Durations
 from arqueduct.eta import JOB, WAIT
-from arqueduct.spans import Span, moments
+from arqueduct.spans import Group, moments
 from arqueduct_backend.schemas import Answer
 
 __all__ = ["Processing", "Scope", "answer"]
@@ -92,7 +92,7 @@ class Processing(Answer):
     """As asked, rounded up alike. What ended at this moment does not count."""
     scope: Scope
     """Of one user's jobs, or of all the tenant's."""
-    group: Span
+    group: Group
     """Of the series."""
     relative_error: float
     """Bound of the error of percentiles, of what takes a millisecond or more."""
@@ -132,7 +132,7 @@ def answer(
     low: datetime,
     high: datetime,
     scope: Scope,
-    group: Span,
+    group: Group,
     sums: Iterable[asyncpg.Record],
     series: Sequence[asyncpg.Record],
 ) -> Processing:
@@ -185,7 +185,7 @@ def _job(kind: str, tally: _Tally) -> JobNumbers:
     )
 
 
-def _gapless(rows: Sequence[asyncpg.Record], low: datetime, high: datetime, group: Span) -> Iterator[Done]:
+def _gapless(rows: Sequence[asyncpg.Record], low: datetime, high: datetime, group: Group) -> Iterator[Done]:
     found = {row["began_at"]: row for row in rows}
     for moment in moments(low, high, group):
         row = found.get(moment)

@@ -124,6 +124,8 @@ class Stage(Answer):
     """A stage that must run after it, where the profile has it."""
     after: str | None
     """A stage that must run before it, where the profile has it."""
+    optional: bool
+    """Whether a profile may leave it out, as far as no other stage needs it."""
     options: dict[str, Any] | None = Field(examples=[{"type": "object", "properties": {"size": {"type": "integer"}}}])
     """The JSON schema of its options, as a form can be drawn from; null: it takes none."""
 

@@ -16,17 +16,19 @@ __all__ = ["of_queued"]
 async def of_queued(
     transaction: Transaction, alive: timedelta, job: Job, workforce: Workforce, position: int | None
 ) -> Estimate | None:
-    """None: it does not wait for its turn alone, or nothing like it was ever measured. `alive`: as old as a worker's
-    sign of life may be."""
-    if job.state != JobState.QUEUED or _is_held(job, workforce):
+    """None: it does not wait for its turn alone, it has children, or nothing like it was ever measured.
+
+    `alive`: as old as a worker's sign of life may be.
+    """
+    if job.state != JobState.QUEUED or job.children is not None or _is_held(job, workforce):
         return None
     rates = await stage_runs.rates_of_jobs(transaction.driver)
     document = await transaction.session.get(Document, job.document_id) if job.document_id else None
     about = (document.content_type, document.size) if document else (None, None)
     own = rates.guess(job.kind, JOB, *about)
-    busy = await stage_runs.busy(transaction.driver, alive)
+    busy = await stage_runs.busy(transaction.driver, job.id, alive)
     slots = min(busy.slots, workforce.max_running or busy.slots)
-    before = busy.in_flight + (0 if position is None else position + 1) - slots
+    before = busy.ahead + (position or 0) + 1 - slots
     in_line = wait(before, slots, rates.usual_job())
     if own is None or in_line is None:
         return None

@@ -189,6 +189,10 @@ class Document(Answer):
     error: JobError | None
     job_id: UUID | None
     """Null before a job was made for it."""
+    archived_at: datetime | None
+    """Since when no search finds it; its text and passages can still be read, its content after a restore."""
+    original_removed_at: datetime | None
+    """When a policy of retention took the file; text and passages stay."""
     created_at: datetime
     updated_at: datetime
 
@@ -210,6 +214,8 @@ class Document(Answer):
                 "metadata": row.facts,
                 "error": error_of(job.error) if job else None,
                 "job_id": row.job_id,
+                "archived_at": row.archived_at,
+                "original_removed_at": row.original_removed_at,
                 "created_at": row.created_at,
                 "updated_at": row.updated_at,
             }

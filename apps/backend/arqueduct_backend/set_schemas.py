@@ -186,7 +186,7 @@ class Amounts(Answer):
 
 
 class FileSetStatistics(Answer):
-    """A set in numbers, counted at this moment."""
+    """A set in numbers."""
 
     total: Amounts
     by_type: dict[str, Amounts] = Field(

@@ -10,6 +10,7 @@ from arq.connections import ArqRedis
 from arqueduct import lag
 from arqueduct.admitter import Admitter
 from arqueduct.bus import Bus, connect
+from arqueduct.cache import Cache
 from arqueduct.database import Database, Role
 from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder
@@ -40,6 +41,7 @@ class State:
     redis: ArqRedis
     keys: Keys
     bus: Bus
+    cache: Cache
     admitter: Admitter
     dispatcher: Dispatcher
     storage: Storage
@@ -97,6 +99,7 @@ async def opened(settings: Settings, embedder: Embedder | None = None) -> AsyncI
             redis=redis,
             keys=keys,
             bus=bus,
+            cache=Cache(redis, keys),
             admitter=admitter,
             dispatcher=Dispatcher(bus, admitter),
             storage=Storage.open(settings.effective_storage_url),

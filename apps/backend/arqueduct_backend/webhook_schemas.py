@@ -25,7 +25,7 @@ class ToldJob(Answer):
 
     job_id: UUID
     kind: str = Field(examples=["document.ingest"])
-    state: Literal["completed", "failed", "cancelled"]
+    state: Literal["completed", "partially_completed", "failed", "cancelled"]
     document_id: UUID | None
     attempt: int
     error: ToldError | None
@@ -44,7 +44,7 @@ class ToldDocument(Answer):
 class JobMessage(Answer):
     """The body of `job.…`."""
 
-    type: Literal["job.completed", "job.failed", "job.cancelled"]
+    type: Literal["job.completed", "job.partially_completed", "job.failed", "job.cancelled"]
     timestamp: datetime
     data: ToldJob
 
@@ -67,6 +67,7 @@ class PingMessage(Answer):
 
 MESSAGES: dict[EventType, tuple[type[BaseModel], str]] = {
     EventType.JOB_COMPLETED: (JobMessage, "A job is done."),
+    EventType.JOB_PARTIALLY_COMPLETED: (JobMessage, "A project or a batch has ended, and some of it failed."),
     EventType.JOB_FAILED: (JobMessage, "A job ended with an error and is not tried again by itself."),
     EventType.JOB_CANCELLED: (JobMessage, "A job was cancelled."),
     EventType.DOCUMENT_CREATED: (DocumentMessage, "A document was taken in; it is still to be processed."),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from arqueduct import metrics
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.families import Asked
 from arqueduct.lifecycle import Action
@@ -64,6 +65,7 @@ class Families:
                 return
             interval = timedelta(seconds=self._interval)
             folded = await parents.fold(transaction.driver, due, interval=interval, waits=False)
+        metrics.parents_folded.inc(folded.folded)
         await services.dispatcher.announce(folded.rows)
 
     async def see_to(self) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import structlog
 
@@ -37,6 +38,8 @@ ALL_EVERY = timedelta(days=1)
 """A job that stayed may go once its document is deleted. That is seen when all old jobs are looked at, once a day;
 in between only those are that became old since the last time."""
 
+RETENTION_EVERY = timedelta(days=1)
+
 OVERLAP = timedelta(minutes=10)
 """Looked at twice: what took long to commit tells an end from before the last look."""
 
@@ -56,8 +59,8 @@ class Housekeeping:
             "webhook_deliveries": partial(retention.prune_deliveries, older=deliveries, most=ROWS),
             "sessions": partial(retention.prune_sessions, most=ROWS),
             "stage_runs": partial(stage_runs.prune_runs, older=runs, most=ROWS),
-            "stage_run_hours": partial(stage_runs.prune_sums, span="hour", older=runs, most=ROWS),
-            "stage_run_days": partial(stage_runs.prune_sums, span="day", older=days, most=ROWS),
+            "stage_run_hours": partial(stage_runs.prune_sums, spans=stage_runs.BY_HOUR, older=runs, most=ROWS),
+            "stage_run_days": partial(stage_runs.prune_sums, spans=stage_runs.BY_DAY, older=days, most=ROWS),
         }
 
     async def run(self) -> None:
@@ -78,6 +81,18 @@ class Housekeeping:
         others = {table: await self._prune_rows(table, some_of) for table, some_of in self._rows.items()}
         if jobs or attempts or events or any(others.values()):
             log.info("pruned", jobs=jobs, attempts=attempts, events=events, **others)
+        await self.queue_retention()
+
+    async def queue_retention(self) -> list[UUID]:
+        """A run for each tenant that has a policy switched on and had none for a day; returns the jobs."""
+        async with self._services.database.transaction() as transaction:
+            if not await _is_alone(transaction.driver):
+                return []
+            made: list[UUID] = await transaction.driver.fetchval("SELECT queue_retention($1)", RETENTION_EVERY)
+        if made:
+            log.info("retention queued", jobs=[str(job) for job in made])
+            self._services.admitter.nudge()
+        return made
 
     async def _prune_jobs(self) -> tuple[int, int]:
         jobs = attempts = 0

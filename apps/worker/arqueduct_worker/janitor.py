@@ -6,7 +6,8 @@ Why nothing is hit that somebody needs:
 - A file is left alone until it is `janitor_grace_hours` old. An upload commits its row seconds after its bytes, and
   an attempt ends long before, so neither is met on its way. Time is Postgres' against the storage's: an hour, the
   least grace, is more than their clocks differ.
-- A blob's id is made for one upload and never again: once the row is gone, or did not come, it does not come back.
+- A blob's id is made for one upload and never again: once the row is gone, or did not come, it does not come back. So
+  it is with the name of a file of its bytes: once the row names another, or none, it does not come back.
 - An upload of bytes that are there already brings a new job to an old blob, and that job may take an old text. So a
   text is deleted while its blob's row is held, after one more look: the upload waits for that row (`add_blob`), and
   its job then extracts anew. Whatever else gives an old blob a new job has to hold its row, too.
@@ -26,14 +27,15 @@ from uuid import UUID
 import structlog
 
 from arqueduct import metrics
+from arqueduct.database import Database
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.repositories import chores, leftovers
 from arqueduct.repositories.chores import Chore
-from arqueduct.storage import StoredFile
-from arqueduct.storage.layout import TENANTS, Place, place_of
+from arqueduct.storage import Storage, StoredFile
+from arqueduct.storage.layout import ROOTS, Place, place_of
 from arqueduct_worker.services import Services
 
-__all__ = ["Janitor"]
+__all__ = ["TEXTS", "Files", "Janitor", "remove_texts"]
 
 log = structlog.get_logger()
 
@@ -53,6 +55,25 @@ PAUSE_SECONDS = 0.05
 """Between two pages: those who serve go first."""
 
 Files = dict[Place, StoredFile]
+
+
+async def remove_texts(
+    database: Database, storage: Storage, tenant_id: UUID, files: Files, *, spares_retries: bool = True
+) -> list[int]:
+    """Deletes those of these texts that nobody needs, at most `TEXTS`, while no upload can come to need them; returns
+    the sizes. Raises `DependencyUnavailable` if the storage takes too long for that."""
+    async with database.transaction(tenant_id) as transaction:
+        held = await leftovers.lock_blobs(transaction.driver, [place.blob_id for place in files])
+        wanted = [place for place in files if place.blob_id in held]
+        found = await leftovers.unneeded(transaction.driver, wanted, spares_retries=spares_retries)
+        gone = [files[place] for place in found.texts]
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                if gone:
+                    await storage.delete([file.key for file in gone])
+        except TimeoutError as error:
+            raise DependencyUnavailable("The storage takes too long to delete.") from error
+    return [file.size for file in gone]
 
 
 class Janitor:
@@ -104,9 +125,10 @@ class Search:
 
     async def run(self) -> None:
         began = time.monotonic()
-        async for page in self._services.storage.pages(TENANTS):
-            await self._look(page)
-            await asyncio.sleep(PAUSE_SECONDS)
+        for root in ROOTS:
+            async for page in self._services.storage.pages(root):
+                await self._look(page)
+                await asyncio.sleep(PAUSE_SECONDS)
         self._count("half", await self._services.storage.delete_halves(self._before))
         if self._foreign:
             log.warning("files that are not ours were left alone", **self._foreign, example=self._example)
@@ -142,14 +164,8 @@ class Search:
             await self._remove_texts(tenant_id, {place: files[place] for place in found.texts[start : start + TEXTS]})
 
     async def _remove_texts(self, tenant_id: UUID, files: Files) -> None:
-        async with self._services.database.transaction(tenant_id) as transaction:
-            held = await leftovers.lock_blobs(transaction.driver, [place.blob_id for place in files])
-            found = await leftovers.unneeded(transaction.driver, [place for place in files if place.blob_id in held])
-            try:
-                async with asyncio.timeout(HOLD_SECONDS):
-                    await self._remove("text", [files[place] for place in found.texts])
-            except TimeoutError as error:
-                raise DependencyUnavailable("The storage takes too long to delete.") from error
+        services = self._services
+        self._count("text", await remove_texts(services.database, services.storage, tenant_id, files))
 
     async def _remove(self, what: str, files: Sequence[StoredFile]) -> None:
         if files:

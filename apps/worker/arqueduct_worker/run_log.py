@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -35,7 +36,7 @@ BATCH = 2_000
 PAUSE_SECONDS = 1.0
 """Between two statements. The longer, the fewer rows are touched for the same runs."""
 REFRESH_SECONDS = 5.0
-"""Between two looks at the rates while jobs run: some hundred rows."""
+"""Between two looks at the rates: some hundred rows."""
 STOP_SECONDS = 2.0
 """For the last batch of a process that ends."""
 LARGEST = 2**31 - 1
@@ -132,10 +133,12 @@ class RunLog:
         """Writes for as long as the process lives."""
         await self._refresh()
         while True:
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             await self.flush()
-            if time.monotonic() - self._looked >= REFRESH_SECONDS or not self.rates:
+            if time.monotonic() - self._looked >= REFRESH_SECONDS:
                 await self._refresh()
             await asyncio.sleep(PAUSE_SECONDS)
 

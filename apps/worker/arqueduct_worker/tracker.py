@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from arqueduct import storable
@@ -17,6 +18,10 @@ __all__ = ["Tracker"]
 
 ESTIMATE_SECONDS = 0.1
 """An estimate is good for so long, however often a stage reports: it takes some tens of microseconds."""
+
+LATELY = 0.25
+"""Of the time a stage has taken: what it did since then is its pace of late."""
+KEPT_REPORTS = 64
 
 
 class Tracker:
@@ -34,6 +39,7 @@ class Tracker:
         self._whole = self._span = Span(start=0, end=0)
         self._at = -1
         self._parts: list[Part] = []
+        self._reports: deque[tuple[float, float]] = deque(maxlen=KEPT_REPORTS)
         self._began = time.monotonic()
         self._estimate: Estimate | None = None
         self._estimated = float("-inf")
@@ -72,6 +78,7 @@ class Tracker:
             self._parts[self._at] = Part(weight=over.weight, guess=over.guess, spent=now - self._began)
         self._at = next(number for number, each in enumerate(self._stages) if each.name == stage.name)
         self._began, self._estimated = now, float("-inf")
+        self._reports.clear()
 
     def _part(self, stage: Stage) -> Part:
         about = self.about
@@ -81,7 +88,9 @@ class Tracker:
     def _left(self, done: int, total: int) -> Estimate | None:
         now = time.monotonic()
         if self._at >= 0 and now - self._estimated >= ESTIMATE_SECONDS:
-            self._estimate = left_of_job(self._parts, self._at, now - self._began, self._share(done, total))
+            done_of_it = self._share(done, total)
+            recent = self._recent(now, done_of_it)
+            self._estimate = left_of_job(self._parts, self._at, now - self._began, done_of_it, recent)
             self._estimated = now
         return self._estimate
 
@@ -89,6 +98,17 @@ class Tracker:
         """Of the whole stage, be it in a part of its own."""
         length = self._whole.end - self._whole.start
         return (overall(self._span, done, total) - self._whole.start) / length if length > 0 else share(done, total)
+
+    def _recent(self, now: float, done: float) -> float | None:
+        """Share of the stage a second, since what was reported a quarter of its time ago."""
+        before = now - LATELY * (now - self._began)
+        old = next(((at, had) for at, had in reversed(self._reports) if at <= before), None)
+        if not self._reports or self._reports[-1][1] < done:
+            self._reports.append((now, done))
+        if old is None:
+            return None
+        at, had = old
+        return max(done - had, 0.0) / (now - at) if now > at else None
 
     def _say(self, done: int, total: int, unit: str, message: str | None, *, is_new_stage: bool) -> None:
         self.reached = max(self.reached, overall(self._span, done, total))

@@ -12,6 +12,8 @@ export interface JobMessage {
   tenant_id: string;
   job_id: string;
   kind: string;
+  /** The job of the project or the batch that it belongs to. */
+  parent_id: string | null;
   document_id: string | null;
   document_name: string | null;
   state: string;
@@ -21,6 +23,8 @@ export interface JobMessage {
   message: string | null;
   details: Record<string, unknown>;
   eta_seconds: number | null;
+  /** Seconds at the least, and at the most. */
+  eta_range: [number, number] | null;
   error: Record<string, unknown> | null;
   attempt: number;
   seq: number;
@@ -52,6 +56,14 @@ const HEARTBEAT_MS = 20_000;
 /** Jobs whose last `seq` is remembered. */
 const MOST_KNOWN = 10_000;
 
+const OF_JOBS = new Set([
+  "job_queued",
+  "job_progress",
+  "batch_progress",
+  "job_completed",
+  "job_failed",
+  "job_cancelled",
+]);
 const ENDED = new Set(["completed", "partially_completed", "failed", "cancelled"]);
 
 /** Whether a job in this state is over; only a retry that somebody asks for begins it anew. */
@@ -211,7 +223,7 @@ export class Live {
       this.tries = 0;
       (message.jobs ?? []).forEach((job) => this.tell(job));
       this.tellStatus("open");
-    } else if (message.type.startsWith("job_")) {
+    } else if (OF_JOBS.has(message.type)) {
       this.tell(message as unknown as WireJob);
     }
   }

@@ -9,14 +9,17 @@ from arqueduct.cli.commands import (
     bench,
     demo,
     doctor,
+    documents,
     ingest,
     jobs,
     keys,
     migrate,
     openapi,
     queue,
+    retention,
     search,
     serve,
+    sets,
     tenants,
     up,
     users,
@@ -48,11 +51,14 @@ app.command(
     rich_help_panel=USE, epilog=examples('search "When was the arch built?"', "search arch --mode text --json")
 )(search.search)
 app.add_typer(jobs.jobs, name="jobs", rich_help_panel=USE)
+app.add_typer(documents.documents, name="documents", rich_help_panel=USE)
+app.add_typer(sets.sets, name="sets", rich_help_panel=USE)
 app.add_typer(migrate.migrate, name="migrate", rich_help_panel=CARE)
 app.add_typer(tenants.tenants, name="tenants", rich_help_panel=CARE)
 app.add_typer(users.users, name="users", rich_help_panel=CARE)
 app.add_typer(keys.keys, name="keys", rich_help_panel=CARE)
 app.add_typer(queue.queue, name="queue", rich_help_panel=CARE)
+app.add_typer(retention.retention, name="retention", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE, epilog=examples("doctor", "doctor --quiet"))(doctor.doctor)
 app.add_typer(bench.bench, name="bench", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE, epilog=examples("openapi > openapi.json"))(openapi.openapi)

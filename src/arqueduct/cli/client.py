@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import httpx
 from arqueduct import __version__
 from arqueduct.cli.server import Server
 from arqueduct.errors import ArqueductError, DependencyUnavailable, SetupError, by_code
+from arqueduct.ids import new_id
 
 __all__ = ["Client", "connect"]
 
@@ -38,6 +39,10 @@ class Client:
         chosen = {name: value for name, value in parameters.items() if value is not None}
         return _body(await self._send(self._http.build_request("GET", f"{PREFIX}{path}", params=chosen)))
 
+    async def post_form(self, path: str, **fields: str) -> Body:
+        form = [(name, (None, value)) for name, value in fields.items()]
+        return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", files=form)))
+
     async def post(self, path: str, body: Body | None = None) -> Body:
         return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", json=body)))
 
@@ -46,8 +51,8 @@ class Client:
         sent = [("files", file) for file in files]
         return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", data=fields, files=sent)))
 
-    async def delete(self, path: str) -> None:
-        await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}"))
+    async def delete(self, path: str, **parameters: Any) -> None:
+        await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}", params=parameters))
 
     async def check(self) -> None:
         """Whether anybody answers, and knows our key."""
@@ -68,6 +73,28 @@ class Client:
                     return _body(_checked(response))
                 await asyncio.sleep(_pause(response, attempt))
         return _body(_checked(await self._upload(path, name, priority)))
+
+    async def upload_all(self, path: str, files: Sequence[tuple[str, Path]]) -> Body:
+        """Sends files from disk in one request, each under a name. A server that restarts, asks to wait or loses the
+        connection is given some time: the key sees to it that nothing is taken twice.
+        """
+        key = str(new_id())
+        for attempt in range(1, ATTEMPTS):
+            try:
+                response = await self._upload_all(path, files, key)
+            except (SetupError, DependencyUnavailable):
+                await asyncio.sleep(attempt)
+            else:
+                if response.status_code not in BUSY | {httpx.codes.CONFLICT}:
+                    return _body(_checked(response))
+                await asyncio.sleep(_pause(response, attempt))
+        return _body(_checked(await self._upload_all(path, files, key)))
+
+    async def _upload_all(self, path: str, files: Sequence[tuple[str, Path]], key: str) -> httpx.Response:
+        with ExitStack() as stack:
+            sent = [("files", (name, stack.enter_context(file.open("rb")))) for name, file in files]
+            headers = {"Idempotency-Key": key}
+            return await self._raw(self._http.build_request("POST", f"{PREFIX}{path}", files=sent, headers=headers))
 
     async def _upload(self, path: Path, name: str, priority: str | None) -> httpx.Response:
         parameters = {} if priority is None else {"priority": priority}

@@ -12,6 +12,7 @@ __all__ = ["ENDED", "JobMessage", "Said", "said"]
 
 ENDED = frozenset({JobState.COMPLETED, JobState.PARTIALLY_COMPLETED, JobState.FAILED, JobState.CANCELLED})
 """States that a job leaves only by a retry that somebody asks for."""
+OF_JOBS = frozenset({"job_queued", "job_progress", "batch_progress", "job_completed", "job_failed", "job_cancelled"})
 HEARTBEAT_SECONDS = 20.0
 """Until the server says its own."""
 
@@ -23,10 +24,13 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     message_id: str = msgspec.field(name="id")
     """`<job_id>:<seq>`; on the wire it is `id`. The job is `job_id`."""
     type: str
-    """`job_queued`, `job_progress`, `job_completed`, `job_failed` or `job_cancelled`."""
+    """`job_queued`, `job_progress`, `batch_progress` (of a project or a batch), `job_completed`, `job_failed` or
+    `job_cancelled`."""
     tenant_id: UUID
     job_id: UUID
     kind: str
+    parent_id: UUID | None = None
+    """The job of the project or the batch that it belongs to."""
     document_id: UUID | None
     document_name: str | None
     state: JobState
@@ -36,6 +40,8 @@ class JobMessage(msgspec.Struct, kw_only=True, frozen=True):
     message: str | None
     details: dict[str, Any]
     eta_seconds: int | None
+    eta_range: list[int] | None = None
+    """Seconds at the least, and at the most."""
     error: dict[str, Any] | None
     attempt: int
     seq: int
@@ -65,4 +71,4 @@ def said(text: str | bytes) -> Said:
     if text == "pong":
         return Said("pong")
     head = _said.decode(text)
-    return Said(head.type, jobs=[_job.decode(text)]) if head.type.startswith("job_") else head
+    return Said(head.type, jobs=[_job.decode(text)]) if head.type in OF_JOBS else head

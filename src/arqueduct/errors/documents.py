@@ -4,6 +4,8 @@ from arqueduct.errors.base import InvalidRequest, PermanentError, RequestError, 
 
 __all__ = [
     "ContentMismatch",
+    "DocumentArchived",
+    "DocumentBusy",
     "DocumentCorrupt",
     "DocumentDeleted",
     "DocumentEncrypted",
@@ -14,6 +16,8 @@ __all__ = [
     "DocumentTooLong",
     "EmptyUpload",
     "MissingFile",
+    "OriginalAway",
+    "OriginalRemoved",
     "ParserCrashed",
     "ParserKilled",
     "RangeNotSatisfiable",
@@ -63,6 +67,33 @@ class DocumentNotReady(RequestError):
         "Wait until the document's status is `completed`; if it failed, its `error` says why, and one that is "
         "`uploaded` has no job yet."
     )
+
+
+class DocumentArchived(PermanentError):
+    """The document is archived: its file and its processing are put away."""
+
+    status = 409
+    advice = "Restore it with `POST /api/v1/documents/{id}/restore`, and ask again when that job is completed."
+
+
+class DocumentBusy(TransientError):
+    """A job of this document is not finished, so it cannot be archived or restored just now."""
+
+    status = 409
+    advice = "Wait for the document's jobs to end, or cancel them."
+
+
+class OriginalRemoved(PermanentError):
+    """The original file was removed by a policy of retention; text and passages are kept."""
+
+    status = 410
+    advice = "Read its text, or upload the file again if you still have it."
+
+
+class OriginalAway(TransientError):
+    """The bytes of this file are known, but were put away or removed, and have to be stored again."""
+
+    advice = "Send the file again."
 
 
 class DocumentCorrupt(PermanentError):

@@ -10,6 +10,7 @@ __all__ = [
     "JobTimeout",
     "PipelineUnknown",
     "ProviderLimited",
+    "UpkeepUnderWay",
 ]
 
 
@@ -54,3 +55,10 @@ class ProviderLimited(TransientError):
 
     status = 429
     advice = "Nothing to do: the job waits as long as the provider asked, then goes on."
+
+
+class UpkeepUnderWay(RequestError):
+    """A run of this kind is not finished in this tenant."""
+
+    status = 409
+    advice = "Wait for it, or cancel its job: `GET /api/v1/jobs?kind=…` finds it."

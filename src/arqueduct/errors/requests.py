@@ -18,6 +18,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "PreconditionFailed",
+    "QuotaExceeded",
     "RateLimited",
     "RequestTooLarge",
     "SlowBody",
@@ -91,6 +92,13 @@ class TooManyConnections(RequestError):
 
     status = 429
     advice = "Close other pages or clients, or raise the ARQUEDUCT_MAX_SOCKETS… that the message names."
+
+
+class QuotaExceeded(RequestError):
+    """This would be more than the tenant or the user may have."""
+
+    status = 403
+    advice = "Delete what is not needed, or wait for jobs to end; an administrator or the operator can raise the quota."
 
 
 class RateLimited(RequestError):

@@ -11,8 +11,10 @@ from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, Q
 from arqueduct.models.parents import ChildDelta, ChildError, Parent
 from arqueduct.models.profiles import Installation, Profile, ProfileVersion
 from arqueduct.models.projects import Project, ProjectRun
+from arqueduct.models.quotas import TenantQuota, Usage, UsageChange, UserQuota
 from arqueduct.models.sessions import AuditEntry, KeptAnswer, RefreshToken, Session
 from arqueduct.models.stage_runs import StageRate, StageRun, StageRunSum
+from arqueduct.models.upkeep import RetentionPolicy, UpkeepRun
 from arqueduct.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -46,12 +48,18 @@ __all__ = [
     "ProjectRun",
     "QueueRule",
     "RefreshToken",
+    "RetentionPolicy",
     "Session",
     "StageRate",
     "StageRun",
     "StageRunSum",
     "Tenant",
+    "TenantQuota",
+    "UpkeepRun",
+    "Usage",
+    "UsageChange",
     "User",
+    "UserQuota",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -7,6 +7,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Computed,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, REGCONFIG, TSVECTOR
@@ -32,11 +34,23 @@ class Blob(SQLModel, table=True):
     """Bytes, kept once a tenant however many documents have them. Its id, not its hash, names it in storage."""
 
     __tablename__: ClassVar[str] = "blobs"
-    __table_args__ = (UniqueConstraint("tenant_id", "sha256", name="blobs_tenant_id_sha256_key"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "sha256", name="blobs_tenant_id_sha256_key"),
+        CheckConstraint("place IN ('hot', 'cold', 'removed')", name="place"),
+        CheckConstraint(
+            "(cold_size IS NOT NULL) = (place = 'cold') AND (place <> 'cold' OR copy IS NOT NULL)", name="cold"
+        ),
+    )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: UUID = Field(sa_column=tenant())
     sha256: str = Field(sa_column=Column(Text, nullable=False))
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    place: str = Field(default="hot", sa_column=Column(Text, nullable=False, server_default="hot"))
+    """Where its bytes are: `hot`, `cold` (compressed, while only archived documents have it), `removed` by a policy."""
+    copy_id: UUID | None = Field(default=None, sa_column=Column("copy", Uuid))
+    """Names the file of the bytes; null: the one that came with the blob. A name given up never comes back."""
+    cold_size: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """Bytes of the cold file."""
     created_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
 
 
@@ -51,6 +65,8 @@ class Document(SQLModel, table=True):
         Index("documents_blob_id_idx", "blob_id"),
         Index("documents_job_id_idx", "job_id"),
         Index("documents_deleted_idx", "id", postgresql_where=text("deleted_at IS NOT NULL")),
+        Index("documents_archived_idx", "tenant_id", "id", postgresql_where=text("archived_at IS NOT NULL")),
+        Index("documents_tenant_id_created_at_idx", "tenant_id", "created_at"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: UUID = Field(sa_column=tenant())
@@ -77,6 +93,10 @@ class Document(SQLModel, table=True):
     updated_at: datetime | None = Field(default=None, sa_column=moment(nullable=False))
     deleted_at: datetime | None = Field(default=None, sa_column=moment())
     """Set the moment a user deletes it: gone for every reader, while its parts are being removed."""
+    archived_at: datetime | None = Field(default=None, sa_column=moment())
+    """Since when it is put away: no search finds it, and its bytes may be cold."""
+    original_removed_at: datetime | None = Field(default=None, sa_column=moment())
+    """When a policy of retention took its bytes; text, passages and vectors stay."""
 
 
 class Chunk(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""How long stages took: each run, their sums by hour and day, and the rates that estimates stand on."""
+"""How long stages took: each run, their sums by hour, day and week, and the rates that estimates stand on."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -66,11 +66,11 @@ class StageRun(SQLModel, table=True):
 
 
 class StageRunSum(SQLModel, table=True):
-    """Runs of an hour or a day that ended alike and took about as long."""
+    """Runs of an hour, a day or a week that ended alike and took about as long."""
 
     __tablename__: ClassVar[str] = "stage_run_sums"
     __table_args__ = (
-        CheckConstraint("span IN ('hour', 'day')", name="span"),
+        CheckConstraint("span IN ('hour', 'day', 'week', 'hours done', 'days done')", name="span"),
         Index("stage_run_sums_began_at_idx", "began_at", "span"),
         {"postgresql_with": {"fillfactor": "80"}},
     )

@@ -13,6 +13,7 @@ from arqueduct.families import Policy
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
 from arqueduct.repositories import parents
+from arqueduct.repositories.originals import RESTORE
 from arqueduct.repositories.statements import noting
 
 __all__ = ["BATCH", "PROJECT", "Brood", "page", "plant", "slowest"]
@@ -43,6 +44,11 @@ class Brood:
     gives_status: bool = True
     """A document's status is the state of this job from now on."""
 
+    @property
+    def of_archived(self) -> bool:
+        """What is put away can only be brought back, and only what is put away."""
+        return self.kind == RESTORE
+
 
 _PARENT = """
     INSERT INTO jobs (id, tenant_id, user_id, kind, children, document_name, payload, priority, run_after)
@@ -51,21 +57,22 @@ _PARENT = """
 
 _RULES = "INSERT INTO parents (job_id, tenant_id, on_error, threshold) VALUES ($1, $2, $3, $4)"
 
-# Documents that went meanwhile get no child.
+# Documents that went, or were put away or brought back meanwhile, get no child.
 _CHILDREN = """
     INSERT INTO jobs (id, tenant_id, user_id, kind, parent_id, document_id, document_name, payload, weight, size,
         priority, max_failures)
     SELECT new.id, d.tenant_id, $3, $4, $5, d.id, d.name, $6::jsonb, expected_work($4, d.content_type, d.size), d.size,
         $7, $8
     FROM unnest($1::uuid[], $2::uuid[]) AS new(id, document_id) JOIN documents d ON d.id = new.document_id
-    WHERE d.deleted_at IS NULL
+    WHERE d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $9
     ORDER BY new.id
     RETURNING id
 """
 
 # In the order of their ids, as everybody locks documents; and before any job is locked.
 _LOCK_DOCUMENTS = """
-    SELECT id FROM documents WHERE id = ANY ($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
+    SELECT id FROM documents WHERE id = ANY ($1) AND deleted_at IS NULL AND (archived_at IS NOT NULL) = $2
+    ORDER BY id FOR NO KEY UPDATE
 """
 _STATUS = """
     UPDATE documents d SET job_id = j.id FROM jobs j WHERE j.parent_id = $1 AND d.id = j.document_id
@@ -92,10 +99,11 @@ _PAGE = f"""
 async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
     """Makes the parent with its children, which stand in line when the transaction commits; returns its new state.
 
-    Its `children` is how many there are: documents that are not there (any more) get none.
+    Its `children` is how many there are: documents that are not there (any more) get none, nor do archived ones, but
+    for jobs that restore them.
     """
     parent_id = new_id()
-    held = [row["id"] for row in await driver.fetch(_LOCK_DOCUMENTS, brood.document_ids)]
+    held = [row["id"] for row in await driver.fetch(_LOCK_DOCUMENTS, brood.document_ids, brood.of_archived)]
     await driver.execute(
         _PARENT,
         parent_id,
@@ -122,6 +130,7 @@ async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
         storable.json(brood.payload),
         brood.priority,
         brood.max_failures,
+        brood.of_archived,
     )
     if brood.gives_status:
         await driver.execute(_STATUS, parent_id)

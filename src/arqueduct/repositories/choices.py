@@ -24,6 +24,7 @@ class DocumentFilter:
     error_code: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    archived: bool | None = None
 
 
 _CONDITIONS = {
@@ -36,6 +37,7 @@ _CONDITIONS = {
     "error_code": "j.error ->> 'code' = {}",
     "created_after": "d.created_at > {}",
     "created_before": "d.created_at < {}",
+    "archived": "(d.archived_at IS NOT NULL) = {}",
 }
 
 
@@ -56,9 +58,11 @@ async def chosen(driver: Driver, wanted: DocumentFilter, *, limit: int) -> list[
     return [row["id"] for row in rows]
 
 
-async def there(driver: Driver, document_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these the tenant has."""
+async def there(driver: Driver, document_ids: Sequence[UUID]) -> dict[UUID, bool]:
+    """Which of these the tenant has, and whether they are archived."""
     rows = await driver.fetch(
-        "SELECT id FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL", document_ids
+        "SELECT id, archived_at IS NOT NULL AS is_archived FROM documents "
+        "WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL",
+        document_ids,
     )
-    return {row["id"] for row in rows}
+    return {row["id"]: row["is_archived"] for row in rows}

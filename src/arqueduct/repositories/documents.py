@@ -2,7 +2,7 @@
 one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlmodel import func, select
 
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
+from arqueduct.errors import OriginalAway
 from arqueduct.models import Blob, Document, Job
 from arqueduct.storage.layout import blob_prefix
 
@@ -32,6 +33,11 @@ __all__ = [
 LOCK_SECONDS = 10
 """How long a deletion waits for a worker that is just storing; a large document takes some seconds."""
 
+_WARM = """
+    UPDATE blobs b SET place = 'hot', copy = brought.copy, cold_size = NULL
+    FROM unnest($1::uuid[], $2::uuid[]) AS brought(id, copy) WHERE b.id = brought.id
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
@@ -42,32 +48,51 @@ class Listed:
 
 
 async def add_blob(transaction: Transaction, blob: Blob) -> Blob:
-    """Inserts the blob, or returns the one of the same bytes that the tenant has already, locked against deletion."""
+    """`add_blobs` of one."""
     return (await add_blobs(transaction, [blob]))[blob.sha256]
 
 
-async def add_blobs(transaction: Transaction, blobs: Sequence[Blob]) -> dict[str, Blob]:
+async def add_blobs(
+    transaction: Transaction, blobs: Sequence[Blob], *, brought_to: Collection[UUID] = ()
+) -> dict[str, Blob]:
     """Inserts those whose bytes the tenant has not yet; returns all by their hash, locked against deletion.
+
+    Their bytes are hot from the commit on. Raises `OriginalAway` if the tenant knows some but has them cold, or no
+    more; its `blobs` are their hashes by the ids of the rows. Then store each under `blob_key(tenant, that id,
+    blob.id)`, and come again with those ids as `brought_to`. Such a file is needed if what comes back has `blob.id` as
+    its `copy_id`; else discard it.
 
     In order of the hashes, so that uploads of the same bytes wait for each other and never in a circle.
     """
     ordered = sorted({blob.sha256: blob for blob in blobs}.values(), key=lambda blob: blob.sha256)
     rows = await transaction.driver.fetch(
         "INSERT INTO blobs (id, tenant_id, sha256, size) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], "
-        "$4::bigint[]) ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size RETURNING id, sha256",
+        "$4::bigint[]) ON CONFLICT (tenant_id, sha256) DO UPDATE SET size = excluded.size "
+        "RETURNING id, sha256, place, copy",
         [blob.id for blob in ordered],
         [blob.tenant_id for blob in ordered],
         [blob.sha256 for blob in ordered],
         [blob.size for blob in ordered],
     )
-    ids = {row["sha256"]: row["id"] for row in rows}
-    return {blob.sha256: blob.model_copy(update={"id": ids[blob.sha256]}) for blob in ordered}
+    away = {row["id"]: row["sha256"] for row in rows if row["place"] != "hot"}
+    if not away.keys() <= set(brought_to):
+        raise OriginalAway(blobs={blob_id: away[blob_id] for blob_id in away.keys() - set(brought_to)})
+    found = {row["sha256"]: (row["id"], row["copy"]) for row in rows}
+    came = {blob.sha256: blob.id for blob in ordered}
+    back = {blob_id: came[sha256] for blob_id, sha256 in away.items()}
+    if back:
+        await transaction.driver.execute(_WARM, list(back), list(back.values()))
+    return {
+        blob.sha256: blob.model_copy(update={"id": blob_id, "copy_id": back.get(blob_id, copy)})
+        for blob in ordered
+        for blob_id, copy in [found[blob.sha256]]
+    }
 
 
-async def known_blobs(transaction: Transaction, ids: Sequence[UUID]) -> set[UUID]:
-    """Those of these blobs that have a row."""
-    rows = await transaction.driver.fetch("SELECT id FROM blobs WHERE id = ANY ($1::uuid[])", ids)
-    return {row["id"] for row in rows}
+async def known_blobs(transaction: Transaction, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """The names of the files of those of these blobs that have a row."""
+    rows = await transaction.driver.fetch("SELECT id, copy FROM blobs WHERE id = ANY ($1::uuid[])", ids)
+    return {row["id"]: row["copy"] for row in rows}
 
 
 async def find(transaction: Transaction, document_id: UUID, *, locked: bool = False) -> Listed | None:
@@ -83,7 +108,9 @@ async def find(transaction: Transaction, document_id: UUID, *, locked: bool = Fa
     return Listed(document=found[0], job=found[1]) if found else None
 
 
-async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[Listed]:
+async def page(
+    transaction: Transaction, *, limit: int, before: UUID | None, archived: bool | None = None
+) -> Sequence[Listed]:
     """The newest first, from the one older than `before`; ids are in order of creation."""
     query = (
         select(Document, Job)
@@ -94,6 +121,8 @@ async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> 
     )
     if before is not None:
         query = query.where(Document.id < before)
+    if archived is not None:
+        query = query.where(Document.archived_at.is_not(None) if archived else Document.archived_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
     return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
 
 
@@ -147,10 +176,20 @@ async def purge(transaction: Transaction, document_id: UUID, *, patience: int = 
         document["blob_id"],
     )
     if orphan is None:
+        await _give_up(driver, document["blob_id"])
         return None
     prefix: str = blob_prefix(document["tenant_id"], document["blob_id"])
     await driver.execute("UPDATE deletions SET prefix = $2 WHERE document_id = $1", document_id, prefix)
     return prefix
+
+
+async def _give_up(driver: Driver, blob_id: UUID) -> None:
+    """Bytes of which only documents are left that have lost their original: the janitor takes the file."""
+    await driver.execute(
+        "UPDATE blobs b SET place = 'removed', copy = NULL, cold_size = NULL WHERE id = $1 AND place <> 'removed' "
+        "AND NOT EXISTS (SELECT FROM documents WHERE blob_id = b.id AND original_removed_at IS NULL)",
+        blob_id,
+    )
 
 
 async def drop_vectors(transaction: Transaction, document_id: UUID, hashes: Sequence[bytes]) -> None:

@@ -17,17 +17,21 @@ from arqueduct.database import Transaction
 from arqueduct.errors import FileSetArchived, FileSetBusy, FileSetEmpty, NotFound, PathTaken, RequestError
 from arqueduct.models import Document, FileSet, FileSetFile, Job
 from arqueduct.repositories.documents import Listed
+from arqueduct.repositories.originals import UNFINISHED
 
 __all__ = [
     "DOCUMENTS",
     "Entry",
     "Taken",
     "change_path",
+    "check_open",
     "delete",
     "entry",
     "find",
     "lock_documents",
+    "lock_moving",
     "lock_only_here",
+    "of_document",
     "page",
     "page_of_files",
     "problems",
@@ -43,20 +47,35 @@ DOCUMENTS = """
 """
 """Every document of the set `$1` with its path in it, as a source for other statements; in no order."""
 
+# `OFFSET 0` has each file's rows looked up by their keys, so that it costs what the set is large, not what the tables
+# are. Left to itself the planner reads all documents of all tenants once a set has some thousand files.
+_OF_FILES = """
+    FROM file_set_files f
+    CROSS JOIN LATERAL (SELECT d.* FROM documents d WHERE d.id = f.document_id AND d.deleted_at IS NULL OFFSET 0) d
+    LEFT JOIN LATERAL (SELECT j.state FROM jobs j WHERE j.id = d.job_id OFFSET 0) j ON true
+    WHERE f.file_set_id = $1
+"""
 _STATISTICS = f"""
-    SELECT s.content_type, coalesce(j.state, 'uploaded') AS status, count(*) AS files, sum(s.size)::bigint AS bytes,
-        coalesce(sum(s.pages), 0)::bigint AS pages, coalesce(sum(s.chunks), 0)::bigint AS chunks,
-        coalesce(sum(s.tokens), 0)::bigint AS tokens
-    FROM ({DOCUMENTS}) s LEFT JOIN jobs j ON j.id = s.job_id GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT d.content_type, coalesce(j.state, 'uploaded') AS status, count(*) AS files, sum(d.size)::bigint AS bytes,
+        coalesce(sum(d.pages), 0)::bigint AS pages, coalesce(sum(d.chunks), 0)::bigint AS chunks,
+        coalesce(sum(d.tokens), 0)::bigint AS tokens
+    {_OF_FILES} GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_PAGE_OF_FILES = f"""
+    SELECT f.document_id {_OF_FILES} AND f.document_id > $2 AND ($4::text IS NULL OR coalesce(j.state, 'uploaded') = $4)
+    ORDER BY f.document_id LIMIT $3
 """
 _TAKEN = """
-    SELECT f.path, d.sha256 FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    SELECT f.path, d.sha256 FROM file_set_files f
+    CROSS JOIN LATERAL (SELECT d.sha256 FROM documents d WHERE d.id = f.document_id OFFSET 0) d
     WHERE f.file_set_id = $1 AND (f.path = ANY ($2::text[]) OR d.sha256 = ANY ($3::text[]))
 """
 _STATE = """
     SELECT s.archived_at IS NOT NULL AS is_archived,
         EXISTS (SELECT FROM file_set_files f WHERE f.file_set_id = s.id) AS has_files,
-        (SELECT count(*) FROM file_set_files f JOIN documents d ON d.id = f.document_id JOIN jobs j ON j.id = d.job_id
+        (SELECT count(*) FROM file_set_files f
+            CROSS JOIN LATERAL (SELECT d.job_id FROM documents d WHERE d.id = f.document_id OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT j.finished_at FROM jobs j WHERE j.id = d.job_id OFFSET 0) j
             WHERE f.file_set_id = s.id AND j.finished_at IS NULL) AS busy
     FROM file_sets s WHERE s.id = $1
 """
@@ -71,6 +90,19 @@ _ONLY_HERE = """
         AND NOT EXISTS (
             SELECT FROM file_set_files o WHERE o.document_id = f.document_id AND o.file_set_id <> f.file_set_id
         )
+"""
+# To be put away, or brought back.
+_LOCK_MOVING = """
+    SELECT d.id FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2
+    ORDER BY d.id FOR NO KEY UPDATE OF d
+"""
+_IN_OTHERS = """
+    SELECT DISTINCT o.document_id FROM file_set_files o JOIN file_sets s ON s.id = o.file_set_id
+    WHERE o.document_id = ANY ($2::uuid[]) AND o.file_set_id <> $1 AND s.archived_at IS NULL
+"""
+_BUSY = f"""
+    SELECT count(DISTINCT document_id) FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN {UNFINISHED}
 """
 
 
@@ -100,6 +132,12 @@ async def find(transaction: Transaction, file_set_id: UUID, *, locked: bool = Fa
     if found is None:
         raise NotFound
     return found
+
+
+def check_open(file_set: FileSet) -> None:
+    """Raises `FileSetArchived`: nothing is put into one that is put away."""
+    if file_set.archived_at is not None:
+        raise FileSetArchived
 
 
 async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[FileSet]:
@@ -151,42 +189,34 @@ async def page_of_files(
     transaction: Transaction, file_set_id: UUID, *, limit: int, after: UUID | None, status: str | None = None
 ) -> Sequence[Entry]:
     """In order of the documents' ids, which is that of uploading, from the one after `after`."""
-    query = (
-        select(FileSetFile, Document, Job)
-        .join(Document, Document.id == FileSetFile.document_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
-        .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # so here
-        .where(FileSetFile.file_set_id == file_set_id, Document.deleted_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
-        .order_by(FileSetFile.document_id)  # type: ignore[arg-type]  # a column, not a UUID
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(FileSetFile.document_id > after)
-    if status == "uploaded":
-        query = query.where(Document.job_id.is_(None))  # type: ignore[union-attr]  # a column, not a UUID
-    elif status is not None:
-        query = query.where(Job.state == status)
-    return [
-        Entry(file=file, listed=Listed(document=document, job=job))
-        for file, document, job in await transaction.session.exec(query)
-    ]
+    rows = await transaction.driver.fetch(_PAGE_OF_FILES, file_set_id, after or UUID(int=0), limit, status)
+    return await _entries(transaction, file_set_id, [row["document_id"] for row in rows])
 
 
 async def entry(transaction: Transaction, file_set_id: UUID, document_id: UUID) -> Entry:
     """One file. Raises `NotFound`."""
+    found = await _entries(transaction, file_set_id, [document_id])
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+async def _entries(transaction: Transaction, file_set_id: UUID, document_ids: Sequence[UUID]) -> Sequence[Entry]:
     query = (
         select(FileSetFile, Document, Job)
         .join(Document, Document.id == FileSetFile.document_id)  # type: ignore[arg-type]  # SQLModel types the comparison as bool
         .join(Job, Job.id == Document.job_id, isouter=True)  # type: ignore[arg-type]  # so here
         .where(
             FileSetFile.file_set_id == file_set_id,
-            FileSetFile.document_id == document_id,
+            FileSetFile.document_id.in_(document_ids),  # type: ignore[attr-defined]  # a column, not a UUID
             Document.deleted_at.is_(None),  # type: ignore[union-attr]  # a column, not a datetime
         )
+        .order_by(FileSetFile.document_id)  # type: ignore[arg-type]  # a column, not a UUID
     )
-    found = (await transaction.session.exec(query)).one_or_none()
-    if found is None:
-        raise NotFound
-    return Entry(file=found[0], listed=Listed(document=found[1], job=found[2]))
+    return [
+        Entry(file=file, listed=Listed(document=document, job=job))
+        for file, document, job in await transaction.session.exec(query)
+    ]
 
 
 async def change_path(transaction: Transaction, file_set_id: UUID, document_id: UUID, path: str) -> str:
@@ -213,6 +243,12 @@ async def remove(transaction: Transaction, file_set_id: UUID, document_id: UUID)
         raise NotFound
 
 
+async def of_document(transaction: Transaction, document_id: UUID) -> list[UUID]:
+    """The sets that it is in."""
+    rows = await transaction.driver.fetch("SELECT file_set_id FROM file_set_files WHERE document_id = $1", document_id)
+    return [row["file_set_id"] for row in rows]
+
+
 async def lock_only_here(
     transaction: Transaction, file_set_id: UUID, *, after: UUID, limit: int
 ) -> tuple[list[UUID], UUID | None]:
@@ -224,6 +260,21 @@ async def lock_only_here(
     looked = [row["id"] for row in await driver.fetch(_LOCK_SOME, file_set_id, after, limit)]
     rows = await driver.fetch(_ONLY_HERE, file_set_id, looked)
     return [row["document_id"] for row in rows], looked[-1] if len(looked) == limit else None
+
+
+async def lock_moving(transaction: Transaction, file_set_id: UUID, *, archived: bool) -> list[UUID]:
+    """Documents of a set that is locked that are archived and come back with it, or the others that go with it: those
+    in another set that is not archived stay. Raises `FileSetBusy`.
+    """
+    driver = transaction.driver
+    held = [row["id"] for row in await driver.fetch(_LOCK_MOVING, file_set_id, archived)]
+    if not archived:
+        staying = {row["document_id"] for row in await driver.fetch(_IN_OTHERS, file_set_id, held)}
+        held = [document_id for document_id in held if document_id not in staying]
+    busy: int = await driver.fetchval(_BUSY, held)
+    if busy:
+        raise FileSetBusy(f"{busy:,} of its files have jobs that are not finished.")
+    return held
 
 
 async def statistics(transaction: Transaction, file_set_id: UUID) -> Sequence[asyncpg.Record]:

@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.models import Job, JobEvent
+from arqueduct.repositories.children import BATCH, PROJECT
 from arqueduct.webhooks.kinds import OURS
 
 __all__ = ["Workforce", "chunks_page", "events_page", "job", "jobs_page", "position", "workforce"]
@@ -82,6 +83,7 @@ async def jobs_page(
     state: str | None = None,
     kind: str | None = None,
     document_id: UUID | None = None,
+    parent_id: UUID | None = None,
 ) -> Sequence[Job]:
     """The newest first, from the one older than `before`; ids are in order of creation.
 
@@ -92,7 +94,14 @@ async def jobs_page(
         query = query.where(Job.id < before)
     if kind is None:
         query = query.where(Job.kind.not_like(OURS))  # type: ignore[attr-defined]  # a column, not a str
-    for column, wanted in ((Job.state, state), (Job.kind, kind), (Job.document_id, document_id)):
+    if kind in (BATCH, PROJECT):  # or all children would be read that are newer
+        query = query.where(Job.children.is_not(None))  # type: ignore[union-attr]  # a column, not an int
+    for column, wanted in (
+        (Job.state, state),
+        (Job.kind, kind),
+        (Job.document_id, document_id),
+        (Job.parent_id, parent_id),
+    ):
         if wanted is not None:
             query = query.where(column == wanted)
     return (await transaction.session.exec(query)).all()

@@ -12,7 +12,19 @@ from arqueduct.errors import NotFound
 from arqueduct.models import Job, Project, ProjectRun
 from arqueduct.profiles import Profile
 
-__all__ = ["add_run", "delete", "documents_of", "find", "hold", "of_jobs", "page", "revise", "run_of", "runs"]
+__all__ = [
+    "add_run",
+    "delete",
+    "documents_of",
+    "find",
+    "has_open",
+    "hold",
+    "of_jobs",
+    "page",
+    "revise",
+    "run_of",
+    "runs",
+]
 
 # Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
 # was processed already, has.
@@ -23,7 +35,7 @@ _DOCUMENTS = """
             WHERE o.blob_id = d.blob_id AND o.id <> d.id AND o.deleted_at IS NULL AND j.state = 'completed'
         ) AS is_known
     FROM file_set_files f JOIN documents d ON d.id = f.document_id
-    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL ORDER BY f.path
+    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2 ORDER BY f.path
 """
 
 
@@ -43,6 +55,15 @@ async def hold(transaction: Transaction, project_id: UUID) -> Project:
     if found is None:
         raise NotFound
     return found
+
+
+async def has_open(transaction: Transaction, file_set_id: UUID) -> bool:
+    """Whether a project that is not archived has this set. It holds as long as the set is locked."""
+    return bool(
+        await transaction.driver.fetchval(
+            "SELECT EXISTS (SELECT FROM projects WHERE file_set_id = $1 AND archived_at IS NULL)", file_set_id
+        )
+    )
 
 
 async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> Sequence[tuple[Project, Job]]:
@@ -89,10 +110,13 @@ async def of_jobs(transaction: Transaction, job_ids: Sequence[UUID]) -> dict[UUI
 
 
 async def documents_of(
-    transaction: Transaction, file_set_id: UUID, *, skips_duplicates: bool
+    transaction: Transaction, file_set_id: UUID, *, skips_duplicates: bool, archived: bool = False
 ) -> tuple[list[UUID], int]:
-    """What a run of this set processes, in the order of the paths; and how many duplicates it leaves out."""
-    rows = await transaction.driver.fetch(_DOCUMENTS, file_set_id)
+    """What a run of this set processes, in the order of the paths; and how many duplicates it leaves out.
+
+    `archived`: of its documents those that are put away, and not the others.
+    """
+    rows = await transaction.driver.fetch(_DOCUMENTS, file_set_id, archived)
     wanted = [row["id"] for row in rows if not skips_duplicates or (row["nth"] == 1 and not row["is_known"])]
     return wanted, len(rows) - len(wanted)
 

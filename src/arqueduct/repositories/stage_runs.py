@@ -9,7 +9,7 @@ import msgspec
 
 from arqueduct.database import Driver, Transaction
 from arqueduct.eta import JOB, Rate, Rates
-from arqueduct.spans import Piece, Span
+from arqueduct.spans import Group, Piece
 
 __all__ = [
     "Busy",
@@ -24,6 +24,10 @@ __all__ = [
     "series",
     "sums",
 ]
+
+
+BY_HOUR, BY_DAY = ("hour", "hours done"), ("day", "week", "days done")
+"""Spans of sums that are kept as long as each other."""
 
 
 class Run(msgspec.Struct, kw_only=True, frozen=True):
@@ -49,12 +53,12 @@ class Run(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Busy(msgspec.Struct, kw_only=True, frozen=True):
-    """Of the whole installation."""
+    """What a job waits for, of the whole installation."""
 
     slots: int
     """Jobs that live workers run at a time."""
-    in_flight: int
-    """Jobs that run, or that workers will take next."""
+    ahead: int
+    """Jobs that run, or that workers will take next and before it."""
 
 
 _RATES = "SELECT kind, stage, content_type, size_class, weight, mean, variance FROM stage_rates"
@@ -66,25 +70,29 @@ _DIED = """
     WHERE outcome = 'worker_died'
 """
 
-_PIECES = """
+_SUMS = """
+    SELECT s.kind, s.stage, s.code, s.bucket, sum(s.runs)::bigint AS runs, sum(s.microseconds)::bigint AS microseconds,
+        sum(s.documents)::bigint AS documents, sum(s.pages)::bigint AS pages, sum(s.chunks)::bigint AS chunks
     FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS p(span, low, high)
     CROSS JOIN LATERAL (
         SELECT * FROM stage_run_sums i
         WHERE i.whose = $1 AND i.span = p.span AND i.began_at >= p.low AND i.began_at < p.high
             AND ($5::text IS NULL OR i.kind = $5)
     ) s
+    GROUP BY s.kind, s.stage, s.code, s.bucket
 """
 
-_SUMS = f"""
-    SELECT s.kind, s.stage, s.code, s.bucket, sum(s.runs)::bigint AS runs, sum(s.microseconds)::bigint AS microseconds,
+# Of a day that the range holds in part, the hours count.
+_SERIES = """
+    SELECT date_trunc($6, s.began_at, 'UTC') AS began_at, sum(s.runs)::bigint AS jobs,
         sum(s.documents)::bigint AS documents, sum(s.pages)::bigint AS pages, sum(s.chunks)::bigint AS chunks
-    {_PIECES} GROUP BY s.kind, s.stage, s.code, s.bucket
-"""
-
-_SERIES = f"""
-    SELECT date_trunc($7, s.began_at, 'UTC') AS began_at, sum(s.runs)::bigint AS jobs,
-        sum(s.documents)::bigint AS documents, sum(s.pages)::bigint AS pages, sum(s.chunks)::bigint AS chunks
-    {_PIECES} WHERE s.stage = $6 AND s.code = '' GROUP BY 1 ORDER BY 1
+    FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS p(span, low, high)
+    CROSS JOIN LATERAL (
+        SELECT * FROM stage_run_sums i
+        WHERE i.whose = $1 AND i.span = CASE p.span WHEN 'hour' THEN 'hours done' ELSE 'days done' END
+            AND i.began_at >= p.low AND i.began_at < p.high AND ($5::text IS NULL OR i.kind = $5)
+    ) s
+    GROUP BY 1 ORDER BY 1
 """
 
 
@@ -108,11 +116,11 @@ async def rates_of_jobs(driver: Driver) -> Rates:
     return Rates([Rate(**row) for row in await driver.fetch(f"{_RATES} WHERE stage = $1", JOB)])
 
 
-async def busy(driver: Driver, alive: timedelta) -> Busy:
-    """`alive`: how old the sign of life of a live worker may be."""
-    row = await driver.fetchrow("SELECT * FROM queue_pace($1)", alive)
+async def busy(driver: Driver, job_id: UUID, alive: timedelta) -> Busy:
+    """Of a job of the transaction's tenant. `alive`: how old the sign of life of a live worker may be."""
+    row = await driver.fetchrow("SELECT * FROM queue_pace($1, $2)", alive, job_id)
     assert row is not None  # noqa: S101  # a function with OUT parameters returns one row
-    return Busy(**row)
+    return Busy(slots=row["slots"] or 0, ahead=row["ahead"] or 0)
 
 
 async def died(driver: Driver, attempts: Sequence[tuple[UUID, int]]) -> Sequence[asyncpg.Record]:
@@ -128,10 +136,10 @@ async def sums(
 
 
 async def series(
-    transaction: Transaction, whose: UUID, pieces: Sequence[Piece], kind: str | None, by: Span
+    transaction: Transaction, whose: UUID, pieces: Sequence[Piece], kind: str | None, by: Group
 ) -> Sequence[asyncpg.Record]:
     """What was completed, by hour or day: `began_at, jobs, documents, pages, chunks`; none where nothing was."""
-    return await transaction.driver.fetch(_SERIES, whose, *_arrays(pieces), kind, JOB, by)
+    return await transaction.driver.fetch(_SERIES, whose, *_arrays(pieces), kind, by)
 
 
 async def prune_runs(driver: Driver, *, older: timedelta, most: int) -> int:
@@ -140,9 +148,9 @@ async def prune_runs(driver: Driver, *, older: timedelta, most: int) -> int:
     return pruned
 
 
-async def prune_sums(driver: Driver, *, span: str, older: timedelta, most: int) -> int:
-    """The same for sums of hours or days, whole days of them."""
-    pruned: int = await driver.fetchval("SELECT prune_stage_run_sums($1, $2, $3)", span, older, most)
+async def prune_sums(driver: Driver, *, spans: Sequence[str], older: timedelta, most: int) -> int:
+    """The same for sums of some spans, whole days of them."""
+    pruned: int = await driver.fetchval("SELECT prune_stage_run_sums($1, $2, $3)", spans, older, most)
     return pruned
 
 

@@ -15,6 +15,7 @@ import asyncpg
 
 from arqueduct.database import Driver
 from arqueduct.lifecycle import Action, Outcome
+from arqueduct.repositories.originals import MOVING
 from arqueduct.repositories.statements import moving
 from arqueduct.webhooks.kinds import NOT_OURS
 
@@ -47,6 +48,9 @@ class JobFilter:
     without: Sequence[str] = ()
     """Kinds that are not meant, whatever else is said: those that are withheld from who asks."""
 
+
+# What is archived is not processed; but a job that archives or restores it may be tried again.
+_NOT_PUT_AWAY = f"(d.archived_at IS NULL OR kind IN {MOVING})"
 
 _ENDED = """
     UPDATE jobs SET state = 'cancelled', stage = 'cancelled', seq = seq + 1, fence = fence + {fence}, message = NULL,
@@ -98,9 +102,9 @@ _RETRY = moving(
     "job_queued",
     _AGAIN.format(
         more=", failures = 0, crashes = 0, error = NULL, progress = 0, details = '{}', finished_at = NULL",
-        where="""
+        where=f"""
         id = ANY($1) AND state IN ('failed', 'cancelled') AND children IS NULL AND (document_id IS NULL
-            OR EXISTS (SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL))
+            OR EXISTS (SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL AND {_NOT_PUT_AWAY}))
         """,
     ),
 )
@@ -114,7 +118,7 @@ _CHANGEABLE = {
     Action.PAUSE: "(state = 'queued' OR (state = 'running' AND NOT cancel_requested AND NOT pause_requested))",
     Action.RESUME: "state = 'paused'",
     Action.RETRY: "(state IN ('failed', 'cancelled') AND (document_id IS NULL OR EXISTS "
-    "(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL)))",
+    f"(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL AND {_NOT_PUT_AWAY})))",
 }
 
 # Jobs that deliver webhooks only by id or by kind: who cancels all wants to be told of it.

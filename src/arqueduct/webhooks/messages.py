@@ -14,9 +14,11 @@ EVERY = "*"
 
 
 class EventType(StrEnum):
-    """What can be told; sql/versions/0005 writes all of it down but the ping."""
+    """What can be told; sql/versions/0005 and 0007 write all of it down but the ping."""
 
     JOB_COMPLETED = "job.completed"
+    JOB_PARTIALLY_COMPLETED = "job.partially_completed"
+    """A project or a batch of which some failed."""
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
     DOCUMENT_CREATED = "document.created"

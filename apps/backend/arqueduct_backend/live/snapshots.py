@@ -80,7 +80,7 @@ class Snapshots:
                 rows = await live.of_user(transaction.driver, user_id) if valid else []
         finally:
             self._turns.release()
-        unfinished = sum(row["state"] in UNFINISHED for row in rows)
+        unfinished = sum(row["state"] in UNFINISHED and row["parent_id"] is None for row in rows)
         message = notice(
             "snapshot",
             jobs=[jobs.message_of(row) for row in rows],

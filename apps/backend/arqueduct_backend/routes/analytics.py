@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from arqueduct.errors import DependencyUnavailable, InvalidRequest, NotAuthenticated
 from arqueduct.permissions import Permission
 from arqueduct.repositories import stage_runs
-from arqueduct.spans import Piece, Span, day_of, pieces, rounded
+from arqueduct.spans import Group, Piece, day_of, pieces, rounded
 from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.overseeing import Moment
@@ -42,8 +42,8 @@ From = Annotated[
     Moment | None, Query(alias="from", description="A day before `to` unless told.", examples=["2026-11-01T00:00:00Z"])
 ]
 To = Annotated[Moment | None, Query(description="Now unless told.", examples=["2026-11-08T00:00:00Z"])]
-Group = Annotated[
-    Span | None, Query(description="Of the series; by the hour up to two days unless told.", examples=["day"])
+GroupBy = Annotated[
+    Group | None, Query(description="Of the series; by the hour up to two days unless told.", examples=["day"])
 ]
 
 
@@ -56,7 +56,7 @@ async def get_processing(
     to: To = None,
     user: User = "all",
     kind: Kind = None,
-    group: Group = None,
+    group: GroupBy = None,
 ) -> Processing:
     """Per stage how often, how long and with which errors; waits; what was done by the hour or the day.
 
@@ -64,7 +64,7 @@ async def get_processing(
     """
     kept = day_of(datetime.now(UTC) - timedelta(days=services.settings.keep_stage_runs_days))
     low, high = _range(from_, to, hours_since=kept)
-    by = group or ("hour" if high - low <= BY_HOUR and low >= kept else "day")
+    by: Group = group or ("hour" if high - low <= BY_HOUR and low >= kept else "day")
     if by == "hour" and (high - low > LONGEST_BY_HOUR or low < kept):
         raise InvalidRequest("There is no series by the hour that long, or that long ago: ask for one by the day.")
     whose = {"all": caller.tenant_id, "me": caller.user_id}.get(user) or UUID(user)

@@ -10,6 +10,7 @@ from arqueduct.database import Transaction
 from arqueduct.errors import (
     ActionUnknown,
     DependencyUnavailable,
+    DocumentArchived,
     IllegalTransition,
     InvalidCursor,
     InvalidRequest,
@@ -19,6 +20,7 @@ from arqueduct.errors import (
     NoWorkerYet,
     ProfileInvalid,
     ProfileUnknown,
+    QuotaExceeded,
     TooManyDocuments,
 )
 from arqueduct.lifecycle import Action, JobState
@@ -56,11 +58,13 @@ State = Annotated[JobState | None, Query(description="Only documents in this sta
     response_model=BatchAccepted,
     responses=answers(
         ActionUnknown,
+        DocumentArchived,
         NotFound,
         NothingToProcess,
         NoWorkerYet,
         ProfileInvalid,
         ProfileUnknown,
+        QuotaExceeded,
         TooManyDocuments,
     ),
 )

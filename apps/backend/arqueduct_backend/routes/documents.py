@@ -1,14 +1,16 @@
 """Documents: uploading, listing, reading, deleting."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from arqueduct import formats
 from arqueduct.errors import (
     DependencyUnavailable,
+    DocumentArchived,
+    DocumentBusy,
     DocumentNotReady,
     EmptyUpload,
     InvalidCursor,
@@ -16,6 +18,8 @@ from arqueduct.errors import (
     MissingFile,
     NotAuthenticated,
     NotFound,
+    OriginalRemoved,
+    QuotaExceeded,
     RangeNotSatisfiable,
     SlowBody,
     UnsupportedFormat,
@@ -24,7 +28,9 @@ from arqueduct.errors import (
 from arqueduct.formats import Format
 from arqueduct.lifecycle import Priority
 from arqueduct.permissions import Permission
-from arqueduct.repositories import documents, lists
+from arqueduct.repositories import documents, lists, originals
+from arqueduct.repositories.originals import ARCHIVE, RESTORE
+from arqueduct.storage.layout import blob_key
 from arqueduct_backend import content, cursors, schemas
 from arqueduct_backend.access import Acts, needs
 from arqueduct_backend.budgets import Budget, budget
@@ -34,6 +40,7 @@ from arqueduct_backend.document_patch import DocumentPatch
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, is_known, not_modified
 from arqueduct_backend.idempotency import claim_file, once
 from arqueduct_backend.intake import take_in
+from arqueduct_backend.moving import move
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.revision import revise, tag_of
@@ -46,6 +53,11 @@ router = APIRouter(
     tags=["documents"],
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
+
+Archived = Annotated[
+    bool | None,
+    Query(description="Only documents that are archived, or only those that are not; left out, both.", examples=[True]),
+]
 
 BYTES = {str(kind): {"schema": {"type": "string", "format": "binary"}} for kind in Format}
 UPLOAD_BODY = {
@@ -69,7 +81,7 @@ UPLOAD_BODY = {
     dependencies=[needs(Permission.DOCUMENTS_WRITE), budget(Budget.UPLOADS), once(has_file=True)],
     status_code=202,
     response_model=schemas.Accepted,
-    responses=answers(UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile, SlowBody),
+    responses=answers(QuotaExceeded, UploadTooLarge, UnsupportedFormat, EmptyUpload, MissingFile, SlowBody),
     openapi_extra=UPLOAD_BODY,
 )
 async def create_document(
@@ -99,13 +111,14 @@ async def create_document(
 )
 async def list_documents(
     transaction: TenantTransaction,
+    archived: Archived = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Document]:
     """The newest first."""
     before = cursors.id_of("documents", cursor)
-    found = await documents.page(transaction, limit=limit + 1, before=before)
+    found = await documents.page(transaction, limit=limit + 1, before=before, archived=archived)
     return page_of(found, limit, schemas.Document.of, lambda last: cursors.of("documents", last.document.id))
 
 
@@ -159,16 +172,24 @@ async def delete_document(document_id: UUID, services: Services, acting: Acts, i
         200: {"description": "The bytes.", "content": BYTES},
         206: {"description": "The bytes of one range.", "content": BYTES},
         304: {"description": "`If-None-Match` names these bytes."},
-        **answers(NotFound, RangeNotSatisfiable),
+        **answers(NotFound, DocumentArchived, OriginalRemoved, RangeNotSatisfiable),
     },
 )
 async def get_document_content(document_id: UUID, request: Request, services: Services, caller: Caller) -> Response:
     """The file as it was uploaded. `Range` (one), `If-Range` and `If-None-Match` are honoured."""
-    async with services.database.transaction(caller.tenant_id) as transaction:
-        found = await documents.find(transaction, document_id)
-    if found is None:
-        raise NotFound
-    return await content.original(services.storage, found.document, request.headers)
+    for is_last in (False, True):
+        async with services.database.transaction(caller.tenant_id) as transaction:
+            found = await documents.find(transaction, document_id)
+            if found is None:
+                raise NotFound
+            original = await originals.readable(transaction.driver, document_id)
+        key = blob_key(original.tenant_id, original.id, original.copy)
+        try:
+            return await content.original(services.storage, found.document, key, request.headers)
+        except NotFound:
+            if is_last:  # it was not moved between the two steps: it is lost
+                raise
+    raise AssertionError  # the loop returns or raises
 
 
 @router.get(
@@ -207,3 +228,33 @@ async def list_chunks(
         raise NotFound
     found = await lists.chunks_page(transaction, document_id, limit=limit + 1, after=after)
     return page_of(found, limit, schemas.Chunk.of, lambda last: cursors.of("chunks", last["ordinal"]))
+
+
+MOVED = answers(NotFound, DocumentBusy, QuotaExceeded)
+
+
+@router.post(
+    "/{document_id}/archive",
+    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=MOVED,
+)
+async def archive_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
+    """Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
+
+    Text, passages and vectors stay, so that restoring it takes no model.
+    """
+    return await move(services, acting, document_id, ARCHIVE, response)
+
+
+@router.post(
+    "/{document_id}/restore",
+    dependencies=[needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=schemas.Job,
+    responses=MOVED,
+)
+async def restore_document(document_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
+    """Queues the job that brings an archived document back: its file, checked by its checksum, and into search."""
+    return await move(services, acting, document_id, RESTORE, response)

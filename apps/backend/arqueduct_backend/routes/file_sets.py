@@ -8,25 +8,33 @@ from fastapi import APIRouter, Query, Request, Response
 from arqueduct import models
 from arqueduct.errors import (
     DependencyUnavailable,
+    FileSetArchived,
+    FileSetBusy,
     InvalidCursor,
     InvalidRequest,
     MissingFile,
     NotAuthenticated,
+    NotFound,
     PathTaken,
     PathTooLong,
+    QuotaExceeded,
     SlowBody,
+    TooManyDocuments,
     TooManyFiles,
     UploadTooLarge,
 )
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission
 from arqueduct.repositories import file_sets
+from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct.settings import Settings
 from arqueduct_backend import cursors
 from arqueduct_backend.access import Acts, needs
+from arqueduct_backend.archiving import move_set
+from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.deletion import delete_set
-from arqueduct_backend.dependencies import Services, TenantTransaction
+from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, is_known, not_modified
 from arqueduct_backend.filenames import relative
 from arqueduct_backend.idempotency import claim_form, once
@@ -47,6 +55,7 @@ from arqueduct_backend.set_schemas import (
     FileSetFilled,
     FileSetStatistics,
 )
+from arqueduct_backend.set_statistics import forget, statistics
 from arqueduct_backend.uploads import received_all
 
 __all__ = ["router"]
@@ -61,7 +70,9 @@ READ = [needs(Permission.DOCUMENTS_READ)]
 WRITE = [needs(Permission.DOCUMENTS_WRITE)]
 UPLOAD = [*WRITE, budget(Budget.UPLOADS), once(has_file=True)]
 NO_FILES = "Send them as multipart/form-data in fields named `files`, each with a file name."
-OF_UPLOADS = answers(UploadTooLarge, TooManyFiles, MissingFile, SlowBody)
+OF_UPLOADS = answers(UploadTooLarge, TooManyFiles, MissingFile, SlowBody, QuotaExceeded)
+FILLED = {**OF_UPLOADS, **answers(FileSetArchived, NotFound)}
+MOVED = answers(NotFound, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 
 def _shape(settings: Settings, *, keeps_fields: bool = False) -> Shape:
@@ -161,14 +172,14 @@ async def delete_file_set(
 
 
 @router.post(
-    "/{file_set_id}/files", dependencies=UPLOAD, response_model=FileSetFilled, responses=OF_UPLOADS, openapi_extra=FILES
+    "/{file_set_id}/files", dependencies=UPLOAD, response_model=FileSetFilled, responses=FILLED, openapi_extra=FILES
 )
 async def upload_to_file_set(
     file_set_id: UUID, request: Request, response: Response, services: Services, acting: Acts
 ) -> FileSetFilled:
     """Takes more files into a set, as with making one (multipart/form-data, fields `files`)."""
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        await file_sets.find(transaction, file_set_id)  # before a body is read for nothing
+        file_sets.check_open(await file_sets.find(transaction, file_set_id))  # before a body is read for nothing
     async with received_all(request, services.settings, _shape(services.settings)) as body:
         if not body.files:
             raise MissingFile("The multipart body has no part named `files` with a file name.", advice=NO_FILES)
@@ -215,14 +226,19 @@ async def change_file_set_file(
 @router.delete("/{file_set_id}/files/{document_id}", dependencies=WRITE, status_code=204)
 async def remove_file_set_file(file_set_id: UUID, document_id: UUID, services: Services, acting: Acts) -> Response:
     """Takes a document out of the set. The document stays."""
-    async with services.database.transaction(acting.identity.tenant_id) as transaction:
+    tenant_id = acting.identity.tenant_id
+    async with services.database.transaction(tenant_id) as transaction:
         await file_sets.remove(transaction, file_set_id, document_id)
         await acting.note(transaction, before={"file_set_id": str(file_set_id), "document_id": str(document_id)})
+    await forget(services, tenant_id, [file_set_id])
     return Response(status_code=204)
 
 
 @router.post(
-    "/{file_set_id}/documents", dependencies=WRITE, response_model=DocumentsAdded, responses=answers(TooManyFiles)
+    "/{file_set_id}/documents",
+    dependencies=WRITE,
+    response_model=DocumentsAdded,
+    responses=answers(TooManyFiles, FileSetArchived),
 )
 async def add_documents_to_file_set(
     file_set_id: UUID, named: DocumentsNamed, services: Services, acting: Acts
@@ -231,11 +247,37 @@ async def add_documents_to_file_set(
     return await add_documents(services, acting, file_set_id, named.document_ids)
 
 
+@router.post(
+    "/{file_set_id}/archive",
+    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def archive_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Puts it away with its documents, by a batch; those that are in another set that is not archived stay."""
+    return await move_set(services, acting, file_set_id, ARCHIVE, response)
+
+
+@router.post(
+    "/{file_set_id}/restore",
+    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def restore_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Brings it back with all its documents, by a batch."""
+    return await move_set(services, acting, file_set_id, RESTORE, response)
+
+
 @router.get("/{file_set_id}/statistics", dependencies=READ, response_model=FileSetStatistics)
-async def get_file_set_statistics(file_set_id: UUID, transaction: TenantTransaction) -> FileSetStatistics:
-    """Files, bytes, pages, chunks and tokens: in all, by type and by status."""
-    await file_sets.find(transaction, file_set_id)
-    return FileSetStatistics.of(await file_sets.statistics(transaction, file_set_id))
+async def get_file_set_statistics(file_set_id: UUID, services: Services, caller: Caller) -> Response:
+    """Files, bytes, pages, chunks and tokens: in all, by type and by status.
+
+    Files that come or go are counted at once; what jobs do meanwhile, after two seconds at most.
+    """
+    return Response(await statistics(services, caller.tenant_id, file_set_id), media_type="application/json")
 
 
 def _columns(changes: FileSetChange) -> dict[str, Any]:

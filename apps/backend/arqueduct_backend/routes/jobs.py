@@ -8,17 +8,19 @@ from fastapi import APIRouter, Query, Response
 from arqueduct.database import Transaction
 from arqueduct.errors import (
     DependencyUnavailable,
+    DocumentArchived,
     IllegalTransition,
     InvalidCursor,
     InvalidRequest,
     NotAuthenticated,
     NotFound,
+    OriginalRemoved,
 )
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
 from arqueduct.permissions import Permission, check_kinds, withheld
-from arqueduct.repositories import documents, lists, steering
+from arqueduct.repositories import documents, lists, originals, steering
 from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, parenting, schemas
 from arqueduct_backend.access import Acting, Acts, needs
@@ -56,11 +58,12 @@ async def list_jobs(
     state: JobState | None = None,
     kind: Kind = None,
     document_id: UUID | None = None,
+    parent_id: UUID | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     sort: Sort = "-created_at",  # noqa: ARG001  # refuses every other order
 ) -> schemas.Page[schemas.Job]:
-    """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
+    """The newest first; of a project or a batch with `parent_id`. The kind `webhook.deliver` needs `webhooks:read`."""
     before = cursors.id_of("jobs", cursor)
     check_kinds(caller.permissions, [kind] if kind else ())
     found = await lists.jobs_page(
@@ -71,6 +74,7 @@ async def list_jobs(
         state=state,
         kind=kind,
         document_id=document_id,
+        parent_id=parent_id,
     )
     workforce = await workforce_of(transaction, services)
     return page_of(found, limit, lambda job: schemas.Job.of(job, workforce), lambda last: cursors.of("jobs", last.id))
@@ -152,7 +156,7 @@ async def resume_job(job_id: UUID, response: Response, services: Services, actin
     dependencies=[needs(Permission.JOBS_WRITE)],
     status_code=202,
     response_model=schemas.Job,
-    responses=answers(NotFound, IllegalTransition),
+    responses=answers(NotFound, IllegalTransition, DocumentArchived, OriginalRemoved),
 )
 async def retry_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
     """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
@@ -175,6 +179,8 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
         check(action, JobState(job.state))
         if action is Action.RETRY and job.document_id and await documents.find(transaction, job.document_id) is None:
             raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
+        if action is Action.RETRY and job.document_id and job.kind not in (originals.ARCHIVE, originals.RESTORE):
+            await originals.readable(transaction.driver, job.document_id)
         changed = await steering.apply(transaction.driver, action, [job_id])
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         await transaction.session.refresh(job)  # the session does not know of statements of the driver

@@ -20,14 +20,18 @@ from arqueduct.errors import (
     ProfileUnknown,
     ProjectArchived,
     ProjectUnfinished,
+    QuotaExceeded,
     TooManyDocuments,
 )
 from arqueduct.lifecycle import UNFINISHED, Action, JobState
 from arqueduct.permissions import Permission
 from arqueduct.repositories import lists, projects
+from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend import cursors, error_report, parenting, planting
 from arqueduct_backend.access import Acts, needs
+from arqueduct_backend.archiving import move_project
+from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, etag_of, is_known, not_modified
@@ -56,7 +60,8 @@ router = APIRouter(
 
 READ = [needs(Permission.JOBS_READ)]
 WRITE = [needs(Permission.JOBS_WRITE)]
-UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, TooManyDocuments)
+UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, QuotaExceeded, TooManyDocuments)
+MOVED = answers(NotFound, ProjectUnfinished, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 State = Annotated[JobState | None, Query(description="Only files in this state.")]
 
@@ -203,6 +208,30 @@ async def run_project(
 ) -> ProjectAccepted:
     """Processes the files of the set once more, as they are now, under this or another profile."""
     return await planting.rerun(services, acting, project_id, asked, response)
+
+
+@router.post(
+    "/{project_id}/archive",
+    dependencies=[*WRITE, needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def archive_project(project_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Puts it away with its set and documents, by a batch; a set that another project uses stays, and its documents."""
+    return await move_project(services, acting, project_id, ARCHIVE, response)
+
+
+@router.post(
+    "/{project_id}/restore",
+    dependencies=[*WRITE, needs(Permission.DOCUMENTS_WRITE)],
+    status_code=202,
+    response_model=BatchAccepted,
+    responses=MOVED,
+)
+async def restore_project(project_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
+    """Brings it back with its set and all documents of that, by a batch."""
+    return await move_project(services, acting, project_id, RESTORE, response)
 
 
 @router.post(

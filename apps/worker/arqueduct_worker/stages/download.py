@@ -2,13 +2,14 @@
 
 from arqueduct.errors import ContentMismatch
 from arqueduct.pipeline import Stage, StageContext
+from arqueduct.repositories import originals
 from arqueduct.storage.layout import blob_key
 
 __all__ = ["Download"]
 
 
 class Download(Stage):
-    """Counts bytes."""
+    """Counts bytes. Raises `DocumentArchived` and `OriginalRemoved` for bytes that were put away or removed."""
 
     name = "download"
     label = "downloading"
@@ -17,8 +18,10 @@ class Download(Stage):
 
     async def run(self, context: StageContext) -> None:
         subject = context.subject
+        async with context.database.transaction(subject.tenant_id) as transaction:
+            original = await originals.readable(transaction.driver, subject.document_id)
         sha256 = await context.storage.get_file(
-            blob_key(subject.tenant_id, subject.blob_id),
+            blob_key(original.tenant_id, original.id, original.copy),
             context.source_path,
             lambda done: context.progress(done, subject.size, "bytes"),
         )

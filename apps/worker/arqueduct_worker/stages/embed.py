@@ -29,7 +29,6 @@ _KEEP = """
     ON CONFLICT DO NOTHING
 """
 
-MANY = 10**6
 CHARACTERS_A_TOKEN = 4
 """The usual estimate for English; providers bill what they count themselves."""
 
@@ -53,7 +52,8 @@ class Embed(Stage):
 
     async def run(self, context: StageContext) -> None:
         total: int = context.facts["chunks"]
-        most = min(context.settings.embedding_requests, context.options_of(self, EmbedOptions).requests or MANY)
+        installed = context.settings.embedding_requests
+        most = min(installed, context.options_of(self, EmbedOptions).requests or installed)
         done = 0
         batches = _batches(read_lines(context.chunks_path, Chunk), context.embedder.batch)
         under_way: set[asyncio.Task[int]] = set()

@@ -1,0 +1,219 @@
+"""`arqueduct sets`: many files as one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from arqueduct.cli import people, server
+from arqueduct.cli.client import Body, Client, connect
+from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
+from arqueduct.cli.output import err, out, print_json, reporting
+from arqueduct.cli.set_uploads import Batch, Named, named_files, send
+from arqueduct.cli.words import age, counted
+from arqueduct.errors import InvalidRequest
+
+__all__ = ["sets"]
+
+sets = typer.Typer(
+    name="sets", help="Make sets of files, fill them, look at them and remove them.", no_args_is_help=True
+)
+
+SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+SetId = Annotated[UUID, typer.Argument(metavar="SET", help="Id of the file set.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH", exists=True, help="Files and whole folders.")]
+COLUMNS = {"id": "Set", "name": "Name", "created_at": "Age"}
+FILES = {"document_id": "Document", "path": "Path", "status": "Status"}
+
+
+@sets.command(name="ls", epilog=examples("sets ls", "sets ls --limit 100 --json"))
+def list_sets(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List file sets, the newest first."""
+
+    async def look(client: Client) -> list[Body]:
+        return [found async for found in client.pages("/file-sets", limit)]
+
+    with reporting(json=json):
+        found = _ask(url, api_key, data_dir, look)
+        if json:
+            print_json({"items": found})
+        elif found:
+            people.table(COLUMNS, [{**one, "created_at": _age(one["created_at"])} for one in found])
+        else:
+            out.print("There are no file sets.")
+
+
+@sets.command(epilog=examples("sets create contracts/ --name 'Contracts 2026'", "sets create a.pdf b.pdf"))
+def create(
+    paths: Paths,
+    name: Annotated[
+        str | None, typer.Option(parser=label, metavar="NAME", help="Of the set; that of the first path unless told.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a set out of files and folders; files of folders keep their paths.
+
+    Hidden files are left out of folders. Nothing is processed yet. Exit status 1 if a file was not accepted.
+    """
+
+    async def act(client: Client) -> Body:
+        fields = {"name": name or paths[0].resolve().name, **({"description": description} if description else {})}
+        made = await client.post_form("/file-sets", **fields)
+        return {**made, "files": await _send(client, made["id"], named_files(paths), is_silent=json or quiet)}
+
+    with reporting(json=json):
+        made = _ask(url, api_key, data_dir, act)
+        _tell(made, json=json, quiet=quiet)
+
+
+@sets.command(epilog=examples(f"sets add {SOME_ID} more/"))
+def add(
+    file_set: SetId,
+    paths: Paths,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put more files and folders into a set. Exit status 1 if a file was not accepted."""
+
+    async def act(client: Client) -> Body:
+        known = await client.get(f"/file-sets/{file_set}")
+        return {**known, "files": await _send(client, known["id"], named_files(paths), is_silent=json or quiet)}
+
+    with reporting(json=json):
+        _tell(_ask(url, api_key, data_dir, act), json=json, quiet=quiet)
+
+
+@sets.command(epilog=examples(f"sets get {SOME_ID}", f"sets get {SOME_ID} --files 1000 --json"))
+def get(
+    file_set: SetId,
+    files: Annotated[int, typer.Option(min=0, help="How many of its files to list.")] = 20,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Show a set: its numbers, and its files with their status."""
+
+    async def look(client: Client) -> Body:
+        known = await client.get(f"/file-sets/{file_set}")
+        known["statistics"] = await client.get(f"/file-sets/{file_set}/statistics")
+        listed = client.pages(f"/file-sets/{file_set}/files", files)
+        known["files"] = [file async for file in listed] if files else []
+        return known
+
+    with reporting(json=json):
+        found = _ask(url, api_key, data_dir, look)
+        if json:
+            print_json(found)
+            return
+        told = found["statistics"]
+        names = ("id", "name", "description", "created_at", "archived_at")
+        people.facts({name: found[name] for name in names if found[name] is not None} | told["total"])
+        people.facts({status: counted(amounts["files"], "file") for status, amounts in told["by_status"].items()})
+        if found["files"]:
+            people.table(FILES, [_file(file) for file in found["files"]])
+
+
+@sets.command(epilog=examples(f"sets rm {SOME_ID}", f"sets rm {SOME_ID} --documents"))
+def rm(
+    file_set: SetId,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Also its documents, as far as they are in no other set.")
+    ] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Remove a set. Its documents stay unless told otherwise."""
+
+    async def act(client: Client) -> None:
+        await client.delete(f"/file-sets/{file_set}", documents=str(documents).lower())
+
+    with reporting(json=json):
+        _ask(url, api_key, data_dir, act)
+        if json:
+            print_json({"id": file_set, "event": "removed", "documents": documents})
+        else:
+            out.print(f"File set {file_set} is removed.")
+
+
+def _ask(url: str | None, api_key: str | None, data_dir: Path | None, act: Callable[[Client], Awaitable[Any]]) -> Any:
+    chosen = server.find(url, api_key, data_dir)
+
+    async def run() -> Any:
+        async with connect(chosen) as client:
+            return await act(client)
+
+    return asyncio.run(run())
+
+
+async def _send(client: Client, file_set_id: str, files: Sequence[Named], *, is_silent: bool) -> list[Body]:
+    try:
+        with _bar(files, is_silent=is_silent) as sent:
+            return await send(client, file_set_id, files, sent)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{error.filename} cannot be read: {error.strerror}.", advice=f"Go on with `sets add {file_set_id}`."
+        ) from error
+
+
+@contextmanager
+def _bar(files: Sequence[Named], *, is_silent: bool) -> Iterator[Callable[[Batch], None]]:
+    """Of files and bytes, on a terminal."""
+    columns = (TextColumn("Uploading"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[size]}"))
+    with Progress(*columns, console=out, disable=is_silent or not out.is_terminal) as progress:
+        task, size = progress.add_task("", total=len(files), size=""), 0
+
+        def sent(batch: Batch) -> None:
+            nonlocal size
+            size += batch.size
+            progress.update(task, advance=len(batch.files), size=f"{size / 2**20:,.1f} MB")
+
+        yield sent
+
+
+def _tell(made: Body, *, json: bool, quiet: bool) -> None:
+    """Raises `Exit` if a file was refused."""
+    refused = [file for file in made["files"] if not file["accepted"]]
+    if json:
+        print_json(made)
+    else:
+        for file in refused:
+            said = f"{file['path'] or file['name']}: not accepted: {file['error']['message']} {file['error']['advice']}"
+            (err if quiet else out).print(Text(said), soft_wrap=True)
+        if not quiet:
+            accepted = counted(len(made["files"]) - len(refused), "file")
+            more = f", {len(refused):,} not accepted" if refused else ""
+            out.print(Text(f"{made['name']} ({made['id']}): {accepted} accepted{more}."), soft_wrap=True)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _file(file: Body) -> dict[str, Any]:
+    return {"document_id": file["document"]["id"], "path": file["path"], "status": file["document"]["status"]}
+
+
+def _age(moment: str) -> str:
+    return age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())

@@ -1,0 +1,91 @@
+"""`arqueduct sets` over a real connection: folders become sets, and each refused file is told."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from arqueduct.cli.set_uploads import batches, named_files
+from arqueduct.identity import NewIdentity
+from arqueduct.settings import Settings
+from tests.integration.cli import arqueduct, done, told
+from tests.integration.live_server import serving
+from tests.integration.test_cli_jobs import Commands
+
+
+@pytest.fixture
+async def run(settings: Settings, me: NewIdentity) -> AsyncIterator[Commands]:
+    async with serving(settings) as server:
+        url = server.url("", "http").removesuffix("/api/v1")
+        yield Commands(options=("--url", url, "--api-key", me.api_key, "--data-dir", str(settings.data_dir)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """`rivers` with files at two levels, a hidden one, and one that nobody can read."""
+    rivers = tmp_path / "rivers"
+    (rivers / "africa").mkdir(parents=True)
+    (rivers / "rhine.md").write_text("# The Rhine\n")
+    (rivers / "africa" / "nile.txt").write_text("The Nile.")
+    (rivers / ".hidden.txt").write_text("Hidden.")
+    return rivers
+
+
+async def test_a_folder_becomes_a_set(run: Commands, folder: Path) -> None:
+    (made,) = told(await run("sets", "create", str(folder), "--json"))
+    assert (made["name"], [file["path"] for file in made["files"]]) == (
+        "rivers",
+        ["rivers/rhine.md", "rivers/africa/nile.txt"],
+    )
+    (found,) = told(await run("sets", "get", made["id"], "--json"))
+    assert found["statistics"]["total"]["files"] == 2
+    assert {file["document"]["status"] for file in found["files"]} == {"uploaded"}
+    printed = done(await run("sets", "get", made["id"]))
+    assert "rivers/africa/nile.txt" in printed
+    assert "2 files" in printed
+
+
+async def test_what_was_not_accepted_is_told(run: Commands, folder: Path) -> None:
+    (folder / "empty.txt").touch()
+    (folder / "copy.md").write_text("# The Rhine\n")
+    result = await run("sets", "create", str(folder), "--name", "All rivers")
+    assert result.exit_code == 1
+    assert "rivers/empty.txt: not accepted: The file has no bytes." in result.stdout
+    assert "2 files accepted, 2 not accepted." in result.stdout
+    quiet = await run("sets", "create", str(folder), "--quiet")
+    assert (quiet.exit_code, quiet.stdout) == (1, "")
+    assert "empty.txt" in quiet.stderr
+
+
+async def test_sets_are_listed_filled_and_removed(run: Commands, folder: Path, tmp_path: Path) -> None:
+    assert done(await run("sets", "ls")) == "There are no file sets.\n"
+    (made,) = told(await run("sets", "create", str(folder / "rhine.md"), "--name", "One", "--json"))
+    assert made["id"] in done(await run("sets", "ls"))
+    more = done(await run("sets", "add", made["id"], str(folder / "africa")))
+    assert more == f"One ({made['id']}): 1 file accepted.\n"
+    (again,) = told(await run("sets", "add", made["id"], str(folder / "africa"), "--json"))
+    assert again["files"][0]["error"]["code"] == "duplicate_file"
+    assert done(await run("sets", "rm", made["id"], "--documents")) == f"File set {made['id']} is removed.\n"
+    refused = await run("sets", "get", made["id"], "--json")
+    assert json.loads(refused.stderr)["error"]["code"] == "not_found"
+
+
+async def test_many_files_go_in_several_requests(run: Commands, tmp_path: Path) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(450):
+        (many / f"{number:03}.txt").write_text(f"File {number}")
+    assert [len(batch.files) for batch in batches(named_files([many]))] == [200, 200, 50]
+    printed = done(await run("sets", "create", str(many)))
+    assert "450 files accepted." in printed
+
+
+def test_a_file_that_is_named_twice_goes_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    found = named_files([Path("rhine.md"), Path()])
+    assert [name for name, _ in found] == ["rhine.md", "africa/nile.txt"]
+
+
+async def test_help_has_examples() -> None:
+    assert "sets create contracts/" in done(await arqueduct("sets", "create", "--help"))
