@@ -43,6 +43,10 @@ bench: install  ## Measure the pipeline on DOCUMENTS
 bench-queue: install $(PEERS)/.installed  ## Measure the queue beside arq's own worker and procrastinate
 	@$(PYTHON_MODULE) arqueduct.cli bench queue --peers $(PEERS)/bin/python $(ARGS)
 
+.PHONY: bench-projects
+bench-projects: install  ## Measure a project and a batch of 10,000 files that no model reads
+	@$(PYTHON_MODULE) arqueduct.cli bench projects $(ARGS)
+
 ##@ Work on it
 
 .PHONY: install

@@ -45,6 +45,7 @@ DROP INDEX jobs_user_top_idx;
 DROP INDEX jobs_children_took_idx;
 DROP INDEX jobs_children_state_idx;
 DROP INDEX jobs_children_idx;
+DROP INDEX jobs_parents_idx;
 CREATE INDEX jobs_parent_id_idx ON jobs (parent_id);
 -- Whoever goes back has no word for a job with children: one that is not over is ended, its children go on.
 UPDATE jobs SET state = 'cancelled', stage = 'cancelled', finished_at = now(), eta_seconds = NULL,

@@ -14,6 +14,7 @@ ALTER TABLE jobs DROP CONSTRAINT lease;
 ALTER TABLE jobs ADD CONSTRAINT lease CHECK ((lease_until IS NULL) = (state <> 'running' OR children IS NOT NULL));
 
 DROP INDEX jobs_parent_id_idx;
+CREATE INDEX jobs_parents_idx ON jobs (tenant_id, id) WHERE children IS NOT NULL;
 CREATE INDEX jobs_children_idx ON jobs (parent_id, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX jobs_children_state_idx ON jobs (parent_id, state, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX jobs_children_took_idx ON jobs (parent_id, (finished_at - started_at))

@@ -50,7 +50,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON projects TO arqueduct_app;
 GRANT SELECT, INSERT ON project_runs TO arqueduct_app;
 GRANT SELECT ON projects, project_runs TO arqueduct_worker;
 
--- As in 0003; a project keeps its newest run, and a child stays as long as its parent does.
+-- As in 0003; a project keeps its newest run, and a family goes as a whole: the counters of a parent are those of its
+-- rows for as long as there are any.
 CREATE OR REPLACE FUNCTION prune_jobs(
     older interval, most integer, INOUT after_at timestamptz, INOUT after_id uuid,
     OUT looked integer, OUT pruned_jobs integer, OUT pruned_attempts integer
@@ -58,6 +59,7 @@ CREATE OR REPLACE FUNCTION prune_jobs(
 SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 DECLARE
     page uuid[];
+    closed uuid[];
     held uuid[];
     gone integer;
     reached timestamptz;
@@ -74,14 +76,21 @@ BEGIN
     END IF;
     after_at := reached;
     after_id := page[looked];
+    closed := ARRAY(
+        SELECT p.id FROM jobs p
+        WHERE p.id IN (SELECT parent_id FROM jobs WHERE id = ANY (page)) AND p.finished_at < now() - older
+            AND NOT EXISTS (SELECT FROM projects WHERE job_id = p.id)
+            AND NOT EXISTS (
+                SELECT FROM jobs c WHERE c.parent_id = p.id AND (
+                    c.finished_at IS NULL OR c.finished_at >= now() - older
+                    OR EXISTS (SELECT FROM documents WHERE job_id = c.id))
+            )
+    );
     held := ARRAY(
         SELECT id FROM jobs j
         WHERE id = ANY (page) AND finished_at < now() - older AND NOT EXISTS (SELECT FROM documents WHERE job_id = j.id)
             AND NOT EXISTS (SELECT FROM projects WHERE job_id = j.id)
-            AND (parent_id IS NULL OR EXISTS (
-                SELECT FROM jobs p WHERE p.id = j.parent_id AND p.finished_at < now() - older
-                    AND NOT EXISTS (SELECT FROM projects WHERE job_id = p.id)
-            ))
+            AND (parent_id IS NULL OR parent_id = ANY (closed))
         FOR UPDATE SKIP LOCKED
     );
     LOOP

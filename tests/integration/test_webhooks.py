@@ -24,6 +24,7 @@ from arqueduct_worker.pipelines.webhook import webhook_deliver
 from tests.integration.backend import problem, upload
 from tests.integration.many_jobs import owning
 from tests.integration.receiver import Answer, Receiver, receiving
+from tests.integration.test_api_projects import fold
 from tests.integration.webhook_site import Site
 from tests.integration.worker import TestWorker, until
 
@@ -105,6 +106,32 @@ async def test_what_happens_to_documents_and_jobs_is_told(site: Site) -> None:
     assert created["content_type"] == "text/markdown"
     assert "job.cancelled" in {kind for kind, document in told if document == queued["document"]["id"]}
     assert not [got for got in site.receiver.got if b"secret" in got.body or b"bad.pdf" in got.body]
+
+
+async def test_the_end_of_a_batch_is_told_once_however_it_ends(site: Site) -> None:
+    hook = await site.hook(events=["job.completed", "job.failed", "job.partially_completed"])
+    ids = []
+    for content, name in ((b"Rain falls.", "good.txt"), (b"%PDF-1.7 torn", "bad.pdf")):
+        accepted = await upload(site.api, content, name)
+        await site.worker.run(UUID(accepted["job"]["id"]))
+        ids.append(accepted["document"]["id"])
+    made = []
+    for some in (ids, ids[:1], ids[1:]):
+        batch = (await site.api.post("/api/v1/batches", json={"document_ids": some})).json()["batch"]["id"]
+        for child in (await site.api.get(f"/api/v1/batches/{batch}/files")).json()["items"]:
+            await site.worker.run(UUID(child["job_id"]))
+        await fold(site.worker)
+        made.append(batch)
+    await fold(site.worker)
+    await site.work()
+    told = [message for got in site.receiver.got if (message := got.verified(hook.secret))["data"]["job_id"] in made]
+    ended = {message["data"]["job_id"]: (message["type"], message["data"]["kind"]) for message in told}
+    assert [ended[batch] for batch in made] == [
+        ("job.partially_completed", "batch.run"),
+        ("job.completed", "batch.run"),
+        ("job.failed", "batch.run"),
+    ]
+    assert len(told) == 3
 
 
 async def test_an_endpoint_hears_what_it_asked_for(site: Site, receiver: Receiver) -> None:

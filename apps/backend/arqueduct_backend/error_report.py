@@ -13,9 +13,9 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
 from arqueduct.errors import InvalidCursor, NotFound
-from arqueduct.repositories import failures
+from arqueduct.repositories import failures, parents
 from arqueduct_backend import cursors
 from arqueduct_backend.pages import page_of
 from arqueduct_backend.problems import answers
@@ -23,7 +23,7 @@ from arqueduct_backend.schemas import Answer
 from arqueduct_backend.spreadsheet import cell
 from arqueduct_backend.state import State
 
-__all__ = ["ANSWERS", "CodeQuery", "ErrorReport", "FailedJob", "Form", "Wanted", "answer"]
+__all__ = ["ANSWERS", "CodeQuery", "ErrorReport", "FailedJob", "Form", "Wanted", "answer", "report"]
 
 LINES = 500
 """Read at a time while a file is written."""
@@ -122,14 +122,24 @@ async def answer(
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="errors-{datetime.now(UTC):%Y-%m-%d}.csv"'},
         )
-    driver = transaction.driver
+    return await report(transaction.driver, wanted, limit, cursor)
+
+
+async def report(driver: Driver, wanted: Wanted, limit: int, cursor: str | None = None) -> ErrorReport:
+    """A page. Raises `InvalidCursor`."""
     after = cursors.id_of("errors", cursor)
     found = await failures.page(
         driver, limit=limit + 1, after=after, file_set_id=wanted.file_set_id, **wanted.conditions
     )
     page = page_of(found, limit, FailedJob.of, lambda last: cursors.of("errors", last["id"]))
-    counted = await failures.by_code(driver, **wanted.conditions)
-    return ErrorReport(by_code=counted, items=page.items, next_cursor=page.next_cursor)
+    return ErrorReport(by_code=await _by_code(driver, wanted), items=page.items, next_cursor=page.next_cursor)
+
+
+async def _by_code(driver: Driver, wanted: Wanted) -> dict[str, int]:
+    """Of all children of a parent as they are counted already; else by counting."""
+    if wanted.parent_id is not None and wanted == Wanted(parent_id=wanted.parent_id, file_set_id=wanted.file_set_id):
+        return await parents.errors(driver, wanted.parent_id)
+    return await failures.by_code(driver, **wanted.conditions)
 
 
 async def _lines(services: State, tenant_id: UUID, wanted: Wanted) -> AsyncIterator[str]:

@@ -7,13 +7,14 @@ from uuid import UUID
 import asyncpg
 
 from arqueduct import families
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
 from arqueduct.errors import NotFound
 from arqueduct.families import Asked, OnError, Policy
 from arqueduct.lifecycle import FINAL, JobState
 from arqueduct.models import Job
 from arqueduct.repositories import children, parents
 from arqueduct.repositories.parents import Tally
+from arqueduct.repositories.plans import by_index
 from arqueduct_backend import cursors
 from arqueduct_backend.family_schemas import (
     ChildCounts,
@@ -51,10 +52,14 @@ async def status_of(
     row = await parents.now(driver, job.id)
     if row is None:
         raise NotFound
-    tally = Tally.of(row)
-    failed = await children.page(driver, job.id, limit=FAILED, states=[JobState.FAILED], file_set_id=file_set_id)
-    slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
-    moment: datetime = await driver.fetchval("SELECT clock_timestamp()")
+    tally, moment = Tally.of(row), row["at"]
+    await by_index(driver)
+    failed, errors, slowest = [], {}, []
+    if tally.counts.failed:
+        failed = await children.page(driver, job.id, limit=FAILED, state=JobState.FAILED, file_set_id=file_set_id)
+        errors = await parents.errors(driver, job.id)
+    if tally.counts.completed:
+        slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
     state = _state(row, tally, JobState(job.state))
     return FamilyStatus(
         id=own_id,
@@ -70,11 +75,11 @@ async def status_of(
         chunks_done=tally.chunks,
         throughput=_throughput(tally, job, moment),
         eta=_eta(row, tally, job, moment) if state not in FINAL else None,
-        errors=await parents.errors(driver, job.id),
+        errors=errors,
         cost=Cost(tokens=tally.tokens, embedding_requests=tally.embedding_requests, cache_hits=tally.cache_hits),
         slowest=[ChildJob.of(child) for child in slowest],
         failed=[ChildJob.of(child) for child in failed],
-        files=await files_of(transaction, job.id, shown, file_set_id=file_set_id),
+        files=await _files(driver, job.id, shown, file_set_id),
         error=error_of(job.error) if state in FINAL else None,
         created_at=job.created_at or moment,
         started_at=job.started_at,
@@ -86,12 +91,17 @@ async def files_of(
     transaction: Transaction, job_id: UUID, shown: Pages, *, file_set_id: UUID | None = None
 ) -> Page[ChildJob]:
     """A page of the children. Raises `InvalidCursor`."""
+    await by_index(transaction.driver)
+    return await _files(transaction.driver, job_id, shown, file_set_id)
+
+
+async def _files(driver: Driver, job_id: UUID, shown: Pages, file_set_id: UUID | None) -> Page[ChildJob]:
     found = await children.page(
-        transaction.driver,
+        driver,
         job_id,
         limit=shown.limit + 1,
         after=cursors.id_of("files", shown.cursor),
-        states=[shown.state] if shown.state else None,
+        state=shown.state,
         file_set_id=file_set_id,
     )
     return page_of(found, shown.limit, ChildJob.of, lambda last: cursors.of("files", last["id"]))

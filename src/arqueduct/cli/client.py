@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -59,6 +59,11 @@ class Client:
             raise DependencyUnavailable(f"The connection to {self.server.url} broke: {error!r}") from error
         finally:
             await response.aclose()
+
+    async def post_files(self, path: str, fields: Mapping[str, str], files: Sequence[tuple[str, bytes]]) -> Body:
+        """A form of fields and of files (name, content), all of them in memory."""
+        sent = [("files", file) for file in files]
+        return _body(await self._send(self._http.build_request("POST", f"{PREFIX}{path}", data=fields, files=sent)))
 
     async def delete(self, path: str, **parameters: Any) -> None:
         await self._send(self._http.build_request("DELETE", f"{PREFIX}{path}", params=parameters))

@@ -12,10 +12,11 @@ from websockets.asyncio.client import connect as connect_socket
 from websockets.exceptions import WebSocketException
 
 from arqueduct.cli.client import Client
+from arqueduct.cli.server import Server
 from arqueduct.errors import ArqueductError, NotAuthenticated, NotFound
 from arqueduct.lifecycle import FINAL, JobState
 
-__all__ = ["Feed", "Progress", "following"]
+__all__ = ["Feed", "Progress", "following", "open_socket"]
 
 LARGEST_MESSAGE = 32 * 2**20
 """A snapshot tells of up to 1,200 jobs."""
@@ -64,6 +65,20 @@ _snapshot = msgspec.json.Decoder(_Snapshot)
 Listener = Callable[[Progress], None]
 
 
+def open_socket(server: Server) -> connect_socket:
+    """A connection that is told what happens to the caller's jobs."""
+    return connect_socket(
+        server.socket_url,
+        additional_headers={"Authorization": f"Bearer {server.api_key}"},
+        proxy=None if server.is_local else True,
+        compression=None,
+        max_size=LARGEST_MESSAGE,
+        open_timeout=OPEN_SECONDS,
+        close_timeout=1,
+        create_connection=ClientConnection,
+    )
+
+
 class Feed:
     """Keeps the newest state of every job it hears of; older ones (by `seq`) are dropped."""
 
@@ -107,7 +122,7 @@ class Feed:
         pause = least
         while True:
             try:
-                async with self._connect() as socket:
+                async with open_socket(self._client.server) as socket:
                     pause = least
                     async for text in socket:
                         self._take(text)
@@ -127,19 +142,6 @@ class Feed:
             waiting = [job_id for job_id, end in self._ends.items() if not end.done() and self._heard[job_id] < overdue]
             waiting.sort(key=self._heard.__getitem__)
             await asyncio.gather(*map(self._ask, waiting[:ASKED_AT_ONCE]))
-
-    def _connect(self) -> connect_socket:
-        server = self._client.server
-        return connect_socket(
-            server.socket_url,
-            additional_headers={"Authorization": f"Bearer {server.api_key}"},
-            proxy=None if server.is_local else True,
-            compression=None,
-            max_size=LARGEST_MESSAGE,
-            open_timeout=OPEN_SECONDS,
-            close_timeout=1,
-            create_connection=ClientConnection,
-        )
 
     def _take(self, text: str | bytes) -> None:
         kind = _head.decode(text).type

@@ -67,6 +67,7 @@ class Job(SQLModel, table=True):
         Index("jobs_running_idx", "lease_until", postgresql_where=text("state = 'running'")),
         Index("jobs_tenant_id_id_idx", "tenant_id", "id"),
         Index("jobs_document_id_idx", "document_id"),
+        Index("jobs_parents_idx", "tenant_id", "id", postgresql_where=text("children IS NOT NULL")),
         Index("jobs_children_idx", "parent_id", "id", postgresql_where=text(IS_CHILD)),
         Index("jobs_children_state_idx", "parent_id", "state", "id", postgresql_where=text(IS_CHILD)),
         Index(

@@ -86,11 +86,13 @@ _NOTE_PARENT = noting("job_queued", "SELECT * FROM jobs WHERE id = $1")
 _PAGE_COLUMNS = """
     j.id, j.kind, j.document_id, j.document_name, j.state, j.stage, j.progress, j.message, j.details, j.eta_seconds,
     j.error, j.fence, j.seq, j.size, j.pages, j.chunks, j.tokens, j.embedding_requests, j.cache_hits, j.created_at,
-    j.started_at, j.finished_at, f.path
+    j.started_at, j.finished_at
 """
-_FROM = """
-    FROM jobs j LEFT JOIN file_set_files f ON f.file_set_id = $2 AND f.document_id = j.document_id
-    WHERE j.parent_id = $1
+# Paths are looked up for what is shown, and for no other child.
+_PAGE = f"""
+    SELECT j.*, f.path FROM (
+        SELECT {_PAGE_COLUMNS} FROM jobs j WHERE j.parent_id = $1 {{where}} ORDER BY {{order}} LIMIT $3
+    ) j LEFT JOIN file_set_files f ON f.file_set_id = $2 AND f.document_id = j.document_id ORDER BY {{order}}
 """
 
 
@@ -146,27 +148,25 @@ async def page(
     *,
     limit: int,
     after: UUID | None = None,
-    states: Sequence[str] | None = None,
+    state: str | None = None,
     file_set_id: UUID | None = None,
 ) -> list[asyncpg.Record]:
-    """Children in the order in which they were made, from the one behind `after`; with their paths in the file set."""
+    """Children in the order in which they were made, from the one behind `after`; with their paths in the file set.
+
+    The transaction reads `by_index`, or this reads all of them.
+    """
     values: list[Any] = [parent_id, file_set_id, limit]
     where = ""
-    for condition, value in (("j.id >", after), ("j.state = ANY", states)):
+    for condition, value in (("j.id >", after), ("j.state =", state)):
         if value is not None:
             values.append(value)
-            where += f" AND {condition} (${len(values)})"
-    return await driver.fetch(f"SELECT {_PAGE_COLUMNS} {_FROM} {where} ORDER BY j.id LIMIT $3", *values)
+            where += f" AND {condition} ${len(values)}"
+    return await driver.fetch(_PAGE.format(where=where, order="j.id"), *values)
 
 
 async def slowest(
     driver: Driver, parent_id: UUID, *, limit: int, file_set_id: UUID | None = None
 ) -> list[asyncpg.Record]:
-    """Completed children that took longest, from their first claim to their end."""
-    return await driver.fetch(
-        f"SELECT {_PAGE_COLUMNS} {_FROM} AND j.state = 'completed' "
-        "ORDER BY (j.finished_at - j.started_at) DESC LIMIT $3",
-        parent_id,
-        file_set_id,
-        limit,
-    )
+    """Completed children that took longest, from their first claim to their end. As for `page`."""
+    statement = _PAGE.format(where="AND j.state = 'completed'", order="(j.finished_at - j.started_at) DESC")
+    return await driver.fetch(statement, parent_id, file_set_id, limit)

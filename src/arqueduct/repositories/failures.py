@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from arqueduct.database import Driver
+from arqueduct.repositories.plans import by_index
 
 __all__ = ["by_code", "page"]
 
@@ -36,6 +37,8 @@ async def page(
     """
     values: list[Any] = [file_set_id, limit]
     where = _where(values, parent_id, after=after, **wanted)
+    if parent_id is not None:
+        await by_index(driver)
     return await driver.fetch(f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY j.id LIMIT $2", *values)
 
 

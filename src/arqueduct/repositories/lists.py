@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.models import Job, JobEvent
+from arqueduct.repositories.children import BATCH, PROJECT
 from arqueduct.webhooks.kinds import OURS
 
 __all__ = ["Workforce", "chunks_page", "events_page", "job", "jobs_page", "position", "workforce"]
@@ -93,6 +94,8 @@ async def jobs_page(
         query = query.where(Job.id < before)
     if kind is None:
         query = query.where(Job.kind.not_like(OURS))  # type: ignore[attr-defined]  # a column, not a str
+    if kind in (BATCH, PROJECT):  # or all children would be read that are newer
+        query = query.where(Job.children.is_not(None))  # type: ignore[union-attr]  # a column, not an int
     for column, wanted in (
         (Job.state, state),
         (Job.kind, kind),

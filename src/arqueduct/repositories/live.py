@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from arqueduct.database import Driver
+from arqueduct.repositories.plans import by_index
 from arqueduct.repositories.statements import COLUMNS
 from arqueduct.webhooks.kinds import NOT_OURS
 
@@ -65,11 +66,13 @@ _VALID = """
 
 async def of_user(driver: Driver, user_id: UUID) -> list[asyncpg.Record]:
     """The user's unfinished jobs and those that just finished, the newest first."""
+    await by_index(driver)
     return await driver.fetch(_OF_USER, user_id, JUST_FINISHED)
 
 
 async def newer(driver: Driver, user_ids: Sequence[UUID], known: Mapping[str, int]) -> list[asyncpg.Record]:
     """What `of_user` has for these users, and the known jobs, where `seq` is above the known one."""
+    await by_index(driver)
     return await driver.fetch(_NEWER, user_ids, JUST_FINISHED, list(known), list(known.values()))
 
 

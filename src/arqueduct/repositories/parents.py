@@ -213,8 +213,8 @@ async def asked(driver: Driver) -> list[asyncpg.Record]:
 
 
 async def now(driver: Driver, parent_id: UUID) -> asyncpg.Record | None:
-    """The counters as they are at this moment, folded or not; see `Tally.of`."""
-    return await driver.fetchrow("SELECT * FROM parents_now WHERE job_id = $1", parent_id)
+    """The counters as they are at this moment (`at`), folded or not; see `Tally.of`."""
+    return await driver.fetchrow("SELECT *, clock_timestamp() AS at FROM parents_now WHERE job_id = $1", parent_id)
 
 
 async def errors(driver: Driver, parent_id: UUID) -> dict[str, int]:

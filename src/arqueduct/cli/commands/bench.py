@@ -1,11 +1,9 @@
-"""`arqueduct bench`: the pipeline over a folder, measured; `arqueduct bench queue` is a module of its own."""
+"""`arqueduct bench`: the pipeline over a folder, measured. `bench queue` and `bench projects` have own modules."""
 
 import asyncio
-import shutil
 import statistics
-import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +12,16 @@ import typer
 from arqueduct import settings
 from arqueduct.cli.bench_report import Report, Round, table_of
 from arqueduct.cli.client import Client, connect
+from arqueduct.cli.commands.bench_projects import projects
 from arqueduct.cli.commands.bench_queue import queue
 from arqueduct.cli.default_command import DEFAULT, DefaultGroup
 from arqueduct.cli.eta_errors import EtaWatch
 from arqueduct.cli.measuring import Latency, Samples, latency_of, read_metrics, sampling
 from arqueduct.cli.options import DataDir, Json, Quiet, examples
 from arqueduct.cli.output import err, out, print_json, reporting
-from arqueduct.cli.own_up import running_up
 from arqueduct.cli.pick_up import measure_pick_up
 from arqueduct.cli.server import find
+from arqueduct.cli.temporary_up import temporary_up
 from arqueduct.cli.uploads import carry, find_files
 from arqueduct.cli.views import Lines, choose
 from arqueduct.errors import SetupError
@@ -32,9 +31,12 @@ from arqueduct.supervisor.records import Runtime
 __all__ = ["bench"]
 
 bench = typer.Typer(
-    name="bench", cls=DefaultGroup, help="Measure the pipeline over a folder, or (`bench queue`) the queue."
+    name="bench",
+    cls=DefaultGroup,
+    help="Measure the pipeline over a folder, or (`bench queue`) the queue, or (`bench projects`) a large project.",
 )
 bench.command(epilog=examples("bench queue"))(queue)
+bench.command(epilog=examples("bench projects", "bench projects --files 1000 --rounds 3"))(projects)
 
 
 @bench.command(
@@ -90,20 +92,8 @@ async def _installation(folder: DataFolder, workers: int) -> AsyncIterator[DataF
     if folder.running() is not None:
         yield folder
         return
-    own = DataFolder(Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="arqueduct-bench-")))
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.to_thread, _remove, own)
-        with err.status("Starting everything in a temporary folder …", spinner="dots"):
-            await stack.enter_async_context(running_up(own.path, "--port", "0", "--workers", str(workers)))
+    async with temporary_up(workers) as own:
         yield own
-
-
-def _remove(folder: DataFolder) -> None:
-    from arqueduct.embedded import remove  # also what lies outside, where root had to put it
-
-    for server in (folder.postgres, folder.valkey):
-        remove(server)
-    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 async def _round(client: Client, files: Sequence[Path], runtime: Runtime, *, is_silent: bool) -> Round:
