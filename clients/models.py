@@ -5,7 +5,7 @@ import keyword
 import re
 from collections.abc import Mapping
 
-from clients.schemas import PLAIN, Schema, docstring, either, identifier, kinds, name_of, type_of
+from clients.schemas import PLAIN, Schema, docstring, either, identifier, kinds, name_of, told_apart, type_of
 
 __all__ = ["models"]
 
@@ -27,7 +27,8 @@ def models(described: Schema) -> str:
     schemas = described["components"]["schemas"]
     used, sent = _order(schemas), _sent(described)
     text = HEAD + f"__all__ = {json.dumps(sorted(name_of(name) for name in used))}\n"
-    return text + "".join(f"\n\n{_model(name, schemas[name], name in sent)}" for name in used)
+    answered = {**told_apart(described)["components"]["schemas"], **{name: schemas[name] for name in sent}}
+    return text + "".join(f"\n\n{_model(name, answered[name], name in sent)}" for name in used)
 
 
 def _order(schemas: Mapping[str, Schema]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from textwrap import fill
 from typing import Any
 
-__all__ = ["PLAIN", "Schema", "docstring", "either", "identifier", "kinds", "name_of", "type_of"]
+__all__ = ["PLAIN", "Schema", "docstring", "either", "identifier", "kinds", "name_of", "told_apart", "type_of"]
 
 Schema = Mapping[str, Any]
 
@@ -39,6 +39,28 @@ def kinds(schema: Schema, prefix: str = "") -> list[str]:
     if isinstance(schema.get("type"), list) and "enum" not in schema:
         return either(kind for one in schema["type"] for kind in kinds({**schema, "type": one}, prefix))
     return [_kind(schema, prefix)]
+
+
+def told_apart(described: Schema) -> Schema:
+    """The description without choices between an enumeration and single texts: msgspec cannot tell these apart, and
+    an `OpenEnum` takes every text.
+    """
+    schemas = described["components"]["schemas"]
+    enumerations = {f"#/components/schemas/{name}" for name, schema in schemas.items() if "enum" in schema}
+    found: Schema = _told_apart(described, enumerations)
+    return found
+
+
+def _told_apart(part: Any, enumerations: set[str]) -> Any:
+    if isinstance(part, list):
+        return [_told_apart(each, enumerations) for each in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _told_apart(value, enumerations) for key, value in part.items()}
+    several = found.get("anyOf")
+    if isinstance(several, list) and any(each.get("$ref") in enumerations for each in several):
+        found["anyOf"] = [each for each in several if each.get("type") != "string"]
+    return found
 
 
 def type_of(schema: Schema, prefix: str = "") -> str:

@@ -156,7 +156,11 @@ function asForm<Body>(body: Body, parts: () => Parts): { body: Body; bodySeriali
   const bodySerializer = () => {
     const form = new FormData();
     for (const part of parts()) {
-      part.length === 3 ? form.append(part[0], part[1], part[2]) : form.append(part[0], part[1]);
+      if (part.length === 3) {
+        form.append(part[0], part[1], part[2]);
+      } else {
+        form.append(part[0], part[1]);
+      }
     }
     return form;
   };

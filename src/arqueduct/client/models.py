@@ -497,7 +497,7 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     """Bytes."""
     sha256: str
-    status: "JobState | Literal['uploaded']"
+    status: "JobState"
     """The state of its job; `uploaded` before it has one."""
     title: str | None
     pages: int | None
