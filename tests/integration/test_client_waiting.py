@@ -25,7 +25,7 @@ SAID = {
     "search_passages": ["bzip2"],
     "print(job.document_name": ["handbook.pdf completed 100%"],
     "create_project": [
-        "partially_completed 100% 1 of 2 done, 1 failed",
+        "partially_completed 100% ",
         "march/lease.pdf document_corrupt",
         "1 of 2 after another try",
     ],
