@@ -1,8 +1,11 @@
 """The Python client against a running server: calls, problems, files, and a socket that is cut."""
 
 import asyncio
+import io
 import logging
+import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +23,7 @@ from arqueduct.client import (
     UnreachableError,
     models,
 )
-from arqueduct.client.calls import Call, pause_before_next
+from arqueduct.client.calls import Call, pause_before_next, request_of
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration.cutting_proxy import cutting_proxy
@@ -54,6 +57,68 @@ async def test_a_document_goes_in_and_is_found_again(server: LiveServer, me: New
         assert steered.changed == 1
         await api.delete_document(document.id)
         assert (await api.list_documents()).items == []
+
+
+async def test_many_files_go_in_with_an_answer_for_each(server: LiveServer, me: NewIdentity, tmp_path: Path) -> None:
+    """By path, under a path in the set, and as bytes; one is refused, and hinders no other."""
+    (tmp_path / "water.md").write_bytes(TEXT)
+    files = [tmp_path / "water.md", ("a/b/lease.md", tmp_path / "water.md"), ("a/stone.md", b"# Stone\n\nIt lies.\n")]
+    async with AsyncClient(url_of(server), me.api_key) as api:
+        made = await api.create_file_set(files, name="Rivers", metadata={"depth": [1, 2]})
+        assert (made.name, made.description, made.metadata) == ("Rivers", None, {"depth": [1, 2]})
+        assert [(file.path, file.accepted) for file in made.files] == [
+            ("water.md", True),
+            ("a/b/lease.md", False),
+            ("a/stone.md", True),
+        ]
+        refused = made.files[1].error
+        assert refused is not None
+        assert (refused.code, bool(refused.advice)) == ("duplicate_file", True)
+        assert (await api.create_file_set(name="empty")).files == []
+        more = await api.upload_to_file_set(made.id, [("c.md", io.BytesIO(b"# C\n\nIt is.\n"))])
+        assert [file.path for file in more.files] == ["c.md"]
+        page = await api.list_file_set_files(made.id)
+        assert [item.path for item in page.items] == ["water.md", "a/stone.md", "c.md"]
+        assert {item.document.status for item in page.items} == {"uploaded"}
+
+
+async def test_a_set_whose_answer_is_lost_is_made_once(server: LiveServer, me: NewIdentity, tmp_path: Path) -> None:
+    """The second try sends the files again, from their start, under the same idempotency key."""
+    (tmp_path / "water.md").write_bytes(TEXT)
+    files = [tmp_path / "water.md", ("stone.md", io.BytesIO(b"# Stone\n\nIt lies.\n"))]
+    bytes_until_cut = iter([10])
+    async with (
+        cutting_proxy(server.port, lambda: next(bytes_until_cut, None), lambda: True) as proxy,
+        AsyncClient(f"http://127.0.0.1:{proxy.port}", me.api_key) as api,
+    ):
+        made = await api.create_file_set(files, name="Rivers")
+        assert [file.accepted for file in made.files] == [True, True]
+        assert [item.id for item in (await api.list_file_sets()).items] == [made.id]
+        assert proxy.cuts == 1
+
+
+async def test_what_failed_is_told_as_values_and_as_a_file(server: LiveServer, me: NewIdentity) -> None:
+    async with AsyncClient(url_of(server), me.api_key) as api:
+        assert (await api.list_errors()).by_code == {}
+        assert (await api.list_errors_csv()).startswith('"job_id","kind",')
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        assert (await api.get_processing(from_=since, to=since + timedelta(days=1))).from_ == since
+
+
+def test_a_stream_that_cannot_go_back_is_sent_once() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as pipe, os.fdopen(write, "wb") as other:
+        other.write(TEXT)
+        other.close()
+        key = {"Idempotency-Key": "k"}
+        call = Call(method="POST", path="/", answers=str, headers=key, files={"file": [("a.md", pipe)]})
+        assert pause_before_next(call, 1, httpx.Response(503)) is None
+        assert pause_before_next(call, 1, httpx.ConnectError("refused")) is not None
+        with httpx.Client(base_url="http://h") as client, request_of(client, call) as request:
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            assert TEXT in b"".join(request.stream)
+            with pytest.raises(ClientError, match="sent already"):
+                b"".join(request.stream)
 
 
 async def test_it_works_without_asyncio_too(server: LiveServer, me: NewIdentity) -> None:

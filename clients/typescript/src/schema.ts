@@ -4,6 +4,28 @@
  */
 
 export interface paths {
+    "/api/v1/analytics/processing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Processing
+         * @description Per stage how often, how long and with which errors; waits; what was done by the hour or the day.
+         *
+         *     Numbers are of runs that ended within the range, which is rounded to whole hours; they follow within seconds.
+         */
+        get: operations["get_processing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -291,6 +313,170 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Batches
+         * @description The newest first.
+         */
+        get: operations["list_batches"];
+        put?: never;
+        /**
+         * Create Batch
+         * @description Makes a job for each document that is named, or that fits the filter now, and starts them: all or nothing.
+         */
+        post: operations["create_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Batch
+         * @description How it stands: counters, throughput, time left, errors, cost, and the first of its documents.
+         */
+        get: operations["get_batch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Batch
+         * @description Ends waiting jobs at once and asks the workers of running ones to stop.
+         */
+        post: operations["cancel_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Batch Errors
+         * @description What failed, where, why, and what to do; as CSV all of it at once.
+         */
+        get: operations["get_batch_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Batch Files
+         * @description Every document with the progress of its job.
+         */
+        get: operations["list_batch_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Batch
+         * @description Puts waiting jobs aside and asks the workers of running ones to stop; what is done is kept.
+         */
+        post: operations["pause_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Batch
+         * @description Puts paused jobs back into the queue.
+         */
+        post: operations["resume_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/batches/{batch_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Batch
+         * @description Puts the jobs that failed back into the queue, and no others.
+         */
+        post: operations["retry_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/documents": {
         parameters: {
             query?: never;
@@ -407,6 +593,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Errors
+         * @description What failed, where, why, and what to do; as CSV all of it at once.
+         *
+         *     To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry.
+         */
+        get: operations["list_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -419,6 +627,153 @@ export interface paths {
          * @description The messages of the WebSocket: `event` is their type, `data` the message. Signed in by header or `?ticket=`.
          */
         get: operations["stream_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/file-sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List File Sets
+         * @description The newest first.
+         */
+        get: operations["list_file_sets"];
+        put?: never;
+        /**
+         * Create File Set
+         * @description Makes a set out of a form (multipart/form-data): `name`, `description`, `metadata` (a JSON object), and any
+         *     number of parts `files`, none too.
+         *
+         *     The file name of a part may be a path such as `2026/march/lease.pdf`: it is kept as the file's path in the set, and
+         *     its last step is the name of the document. Every file gets an answer of its own, and one that is refused (too large,
+         *     empty, of no known type, or there already) hinders no other. Nothing is processed yet: documents are `uploaded`.
+         */
+        post: operations["create_file_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Set
+         * @description The set itself; its files and its statistics have addresses of their own.
+         */
+        get: operations["get_file_set"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete File Set
+         * @description Removes the set. Should it fail half-way with `documents=true`, send it again: the set goes last.
+         */
+        delete: operations["delete_file_set"];
+        options?: never;
+        head?: never;
+        /**
+         * Change File Set
+         * @description Changes name, description or metadata.
+         */
+        patch: operations["change_file_set"];
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Documents To File Set
+         * @description Puts documents that are there already into the set, each under its name; an answer for each.
+         */
+        post: operations["add_documents_to_file_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List File Set Files
+         * @description In the order in which the documents were uploaded.
+         */
+        get: operations["list_file_set_files"];
+        put?: never;
+        /**
+         * Upload To File Set
+         * @description Takes more files into a set, as with making one (multipart/form-data, fields `files`).
+         */
+        post: operations["upload_to_file_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}/files/{document_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove File Set File
+         * @description Takes a document out of the set. The document stays.
+         */
+        delete: operations["remove_file_set_file"];
+        options?: never;
+        head?: never;
+        /**
+         * Change File Set File
+         * @description Moves a file within its set. The document keeps its name.
+         */
+        patch: operations["change_file_set_file"];
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get File Set Statistics
+         * @description Files, bytes, pages, chunks and tokens: in all, by type and by status.
+         *
+         *     Files that come or go are counted at once; what jobs do meanwhile, after two seconds at most.
+         */
+        get: operations["get_file_set_statistics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -482,7 +837,7 @@ export interface paths {
         };
         /**
          * List Jobs
-         * @description The newest first. The kind `webhook.deliver` needs `webhooks:read`.
+         * @description The newest first; of a project or a batch with `parent_id`. The kind `webhook.deliver` needs `webhooks:read`.
          */
         get: operations["list_jobs"];
         put?: never;
@@ -828,6 +1183,378 @@ export interface paths {
          *     Refused for members who may do what the caller may not: whoever has the token can become the member.
          */
         post: operations["offer_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Pipelines
+         * @description Pipelines that a profile can name, the stages of each, and the options of each stage as a JSON schema.
+         */
+        get: operations["list_pipelines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profiles
+         * @description Each as it is now, the newest first. Archived ones are left out, and so is `default`, which is built in.
+         */
+        get: operations["list_profiles"];
+        put?: never;
+        /**
+         * Create Profile
+         * @description Its first version. The settings are checked against what the workers have installed.
+         */
+        post: operations["create_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/{profile_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Profile
+         * @description One as it is now, be it archived.
+         */
+        get: operations["get_profile"];
+        /**
+         * Change Profile
+         * @description Other settings are a new version, for what is begun from now on; the old one stays for what was begun with it.
+         *
+         *     The same settings are no new version, so that this may be sent twice. An archived profile is 404.
+         */
+        put: operations["change_profile"];
+        post?: never;
+        /**
+         * Archive Profile
+         * @description Nothing new begins with it, and its name is free again. Its versions stay for what was begun with them.
+         */
+        delete: operations["archive_profile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/{profile_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profile Versions
+         * @description What it said, the newest first.
+         */
+        get: operations["list_profile_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/{profile_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Profile Version
+         * @description What it said then.
+         */
+        get: operations["get_profile_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/default": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Default Profile
+         * @description The profile that every tenant has by itself; what names no profile is processed by it.
+         */
+        get: operations["get_default_profile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/profiles/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Validate Profile
+         * @description Says what is wrong with settings, and keeps nothing.
+         */
+        post: operations["validate_profile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Projects
+         * @description The newest first.
+         */
+        get: operations["list_projects"];
+        put?: never;
+        /**
+         * Create Project
+         * @description Looks whether the set can be processed, makes a job for each of its files, and starts them: all or nothing.
+         */
+        post: operations["create_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project
+         * @description One project; its status, files and runs have addresses of their own.
+         */
+        get: operations["get_project"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Project
+         * @description Removes the project and the list of its runs. Its file set, documents and jobs stay.
+         */
+        delete: operations["delete_project"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Project
+         * @description Changes name or description.
+         */
+        patch: operations["change_project"];
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Project
+         * @description Ends waiting files at once and asks the workers of running ones to stop; what is completed stays.
+         */
+        post: operations["cancel_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project Errors
+         * @description What failed in its newest run, where, why, and what to do; as CSV all of it at once.
+         *
+         *     To try some of it again, send the jobs' ids, or a code, to `retry`.
+         */
+        get: operations["get_project_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Project Files
+         * @description Every file of its newest run with its progress, in the order of the paths.
+         */
+        get: operations["list_project_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Project
+         * @description Puts waiting files aside and asks the workers of running ones to stop; what is done is kept.
+         */
+        post: operations["pause_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Project
+         * @description Puts paused files back into the queue.
+         */
+        post: operations["resume_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Project
+         * @description Puts the files that failed back into the queue, all or those of a choice, and no others.
+         */
+        post: operations["retry_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Project Runs
+         * @description Each time it was processed, the newest first.
+         */
+        get: operations["list_project_runs"];
+        put?: never;
+        /**
+         * Run Project
+         * @description Processes the files of the set once more, as they are now, under this or another profile.
+         */
+        post: operations["run_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Project Status
+         * @description How its newest run stands: counters, throughput, time left, errors, cost, and the first of its files.
+         */
+        get: operations["get_project_status"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1182,7 +1909,7 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * A document was taken in; its job is still to come.
+         * A document was taken in; it is still to be processed.
          * @description Sent to every endpoint that wants it, as Standard Webhooks has it.
          */
         post: operations["on_document_created"];
@@ -1272,6 +1999,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "job.partially_completed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A project or a batch has ended, and some of it failed.
+         * @description Sent to every endpoint that wants it, as Standard Webhooks has it.
+         */
+        post: operations["on_job_partially_completed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     ping: {
         parameters: {
             query?: never;
@@ -1348,6 +2095,25 @@ export interface components {
             status?: string;
         };
         /**
+         * Amounts
+         * @description How much it is.
+         */
+        Amounts: {
+            /** Bytes */
+            bytes: number;
+            /** Chunks */
+            chunks: number;
+            /** Files */
+            files: number;
+            /**
+             * Pages
+             * @description Of documents that were read.
+             */
+            pages: number;
+            /** Tokens */
+            tokens: number;
+        };
+        /**
          * AuditLine
          * @description Who did what, or tried to.
          */
@@ -1414,6 +2180,95 @@ export interface components {
             user_id: string | null;
         };
         /**
+         * Batch
+         * @description A job whose children do the same to many documents.
+         */
+        Batch: {
+            /**
+             * Action
+             * @example document.ingest
+             */
+            action: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Documents */
+            documents: number;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Id
+             * Format: uuid
+             * @description Also that of its job.
+             */
+            id: string;
+            /** Name */
+            name: string | null;
+            /** Progress */
+            progress: number;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["JobState"];
+        };
+        /**
+         * BatchAccepted
+         * @description A batch, and its job.
+         */
+        BatchAccepted: {
+            batch: components["schemas"]["Batch"];
+            job: components["schemas"]["Job"];
+        };
+        /**
+         * BatchAsked
+         * @description The same job for many documents.
+         * @example {
+         *       "action": "document.ingest",
+         *       "filter": {
+         *         "statuses": [
+         *           "failed"
+         *         ]
+         *       }
+         *     }
+         * @example {
+         *       "action": "document.ingest",
+         *       "document_ids": [
+         *         "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+         *       ]
+         *     }
+         */
+        BatchAsked: {
+            /**
+             * Action
+             * @description The kind of the jobs: any pipeline for documents that is installed.
+             * @default document.ingest
+             */
+            action?: string;
+            /** Document Ids */
+            document_ids?: string[] | null;
+            /** @description Instead of naming them. An empty object: every document of the tenant. */
+            filter?: components["schemas"]["DocumentChoice"] | null;
+            /**
+             * Name
+             * @default batch
+             * @example Contracts 2026, first pass
+             */
+            name?: string;
+            /**
+             * @default {
+             *       "on_error": "continue"
+             *     }
+             */
+            policy?: components["schemas"]["ErrorPolicy"];
+            /**
+             * Profile
+             * @description Id or name of a processing profile of this pipeline. Null: none.
+             * @example default
+             */
+            profile?: string | null;
+        };
+        /**
          * CheckAnswer
          * @description One thing that is needed.
          */
@@ -1422,6 +2277,120 @@ export interface components {
             detail: string;
             /** Ok */
             ok: boolean;
+        };
+        /**
+         * ChildChoice
+         * @description Which of those that failed are tried again. Nothing named: all that failed.
+         * @example {
+         *       "error_code": "dependency_unavailable"
+         *     }
+         * @example {
+         *       "job_ids": []
+         *     }
+         */
+        ChildChoice: {
+            /** Error Code */
+            error_code?: string | null;
+            /** Job Ids */
+            job_ids?: string[] | null;
+            /**
+             * With Cancelled
+             * @description Those too that were cancelled.
+             * @default false
+             */
+            with_cancelled?: boolean;
+        };
+        /**
+         * ChildCounts
+         * @description Children by state.
+         */
+        ChildCounts: {
+            /** Cancelled */
+            cancelled: number;
+            /** Completed */
+            completed: number;
+            /** Failed */
+            failed: number;
+            /** Paused */
+            paused: number;
+            /** Queued */
+            queued: number;
+            /** Running */
+            running: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * ChildJob
+         * @description One child, which is about one document.
+         */
+        ChildJob: {
+            /** Attempt */
+            attempt: number;
+            /** Chunks */
+            chunks: number;
+            /**
+             * Details
+             * @example {
+             *       "done": 12,
+             *       "total": 20,
+             *       "unit": "pages"
+             *     }
+             */
+            details: {
+                [key: string]: unknown;
+            };
+            /** Document Id */
+            document_id: string | null;
+            error: components["schemas"]["JobError"] | null;
+            /** Eta Seconds */
+            eta_seconds: number | null;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            /** Message */
+            message: string | null;
+            /**
+             * Name
+             * @example handbook.pdf
+             */
+            name: string | null;
+            /** Pages */
+            pages: number;
+            /**
+             * Path
+             * @description Within the file set, where it is in one.
+             * @example 2026/handbook.pdf
+             */
+            path: string | null;
+            /** Progress */
+            progress: number;
+            /** Size */
+            size: number;
+            /**
+             * Stage
+             * @example extracting
+             */
+            stage: string;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["JobState"];
+            /** Tokens */
+            tokens: number;
+            /**
+             * Took Seconds
+             * @description From its first claim to its end, pauses and retries included.
+             */
+            took_seconds: number | null;
         };
         /**
          * Chunk
@@ -1456,6 +2425,44 @@ export interface components {
             text: string;
             /** Tokens */
             tokens: number;
+        };
+        /**
+         * Cost
+         * @description What all attempts of all children have cost, those that failed too.
+         */
+        Cost: {
+            /**
+             * Cache Hits
+             * @description Vectors that were there already.
+             */
+            cache_hits: number;
+            /**
+             * Embedding Requests
+             * @description Batches asked for; jobs share requests, so a provider may count fewer.
+             */
+            embedding_requests: number;
+            /**
+             * Tokens
+             * @description Bought from the embedder, estimated.
+             */
+            tokens: number;
+        };
+        /**
+         * DefaultProfile
+         * @description The profile that every tenant has by itself. It has no id: a job, a project or a batch names it or names none.
+         */
+        DefaultProfile: {
+            /**
+             * Name
+             * @example default
+             */
+            name: string;
+            settings: components["schemas"]["ProfileSettings"];
+            /**
+             * Version
+             * @example 1
+             */
+            version: number;
         };
         /**
          * Delivery
@@ -1588,9 +2595,9 @@ export interface components {
             id: string;
             /**
              * Job Id
-             * Format: uuid
+             * @description Null before a job was made for it.
              */
-            job_id: string;
+            job_id: string | null;
             /** Metadata */
             metadata: {
                 [key: string]: unknown;
@@ -1609,8 +2616,11 @@ export interface components {
              * @description Bytes.
              */
             size: number;
-            /** @description The state of its job. */
-            status: components["schemas"]["JobState"];
+            /**
+             * Status
+             * @description The state of its job; `uploaded` before it has one.
+             */
+            status: components["schemas"]["JobState"] | "uploaded";
             /** Title */
             title: string | null;
             /**
@@ -1618,6 +2628,32 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * DocumentChoice
+         * @description Documents that fit every field that is given.
+         */
+        DocumentChoice: {
+            /** Content Types */
+            content_types?: components["schemas"]["Format"][] | null;
+            /** Created After */
+            created_after?: string | null;
+            /** Created Before */
+            created_before?: string | null;
+            /**
+             * Error Code
+             * @description Of the document's newest job.
+             */
+            error_code?: string | null;
+            /** File Set Id */
+            file_set_id?: string | null;
+            /**
+             * Project Id
+             * @description Those of its newest run.
+             */
+            project_id?: string | null;
+            /** Statuses */
+            statuses?: (components["schemas"]["JobState"] | "uploaded")[] | null;
         };
         /**
          * DocumentMessage
@@ -1667,6 +2703,49 @@ export interface components {
             title?: string | null;
         };
         /**
+         * DocumentsAdded
+         * @description What became of the documents that were named.
+         */
+        DocumentsAdded: {
+            /**
+             * Files
+             * @description In the order in which they were named.
+             */
+            files: components["schemas"]["FileAnswer"][];
+        };
+        /**
+         * DocumentsNamed
+         * @description Documents that are there already.
+         * @example {
+         *       "document_ids": [
+         *         "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+         *       ]
+         *     }
+         */
+        DocumentsNamed: {
+            /** Document Ids */
+            document_ids: string[];
+        };
+        /**
+         * Done
+         * @description What was completed in an hour or a day (UTC).
+         */
+        Done: {
+            /**
+             * Began At
+             * Format: date-time
+             */
+            began_at: string;
+            /** Chunks */
+            chunks: number;
+            /** Documents */
+            documents: number;
+            /** Jobs */
+            jobs: number;
+            /** Pages */
+            pages: number;
+        };
+        /**
          * Ended
          * @description How many sessions were ended, in all tenants.
          */
@@ -1675,11 +2754,424 @@ export interface components {
             ended: number;
         };
         /**
+         * ErrorPolicy
+         * @description What becomes of the others when some fail.
+         */
+        ErrorPolicy: {
+            /**
+             * @description `continue`: all are tried. `stop_on_error`: once more failed than may, the others are cancelled.
+             * @default continue
+             */
+            on_error?: components["schemas"]["OnError"];
+            /**
+             * Threshold
+             * @description Share that may fail before the whole counts as failed. Left out: 1 for `continue`, 0 for `stop_on_error`.
+             */
+            threshold?: number | null;
+        };
+        /**
+         * ErrorReport
+         * @description Failed jobs in the order in which they were made.
+         */
+        ErrorReport: {
+            /**
+             * By Code
+             * @description How many there are of each, over all pages.
+             * @example {
+             *       "document_encrypted": 2
+             *     }
+             */
+            by_code: {
+                [key: string]: number;
+            };
+            /** Items */
+            items: components["schemas"]["FailedJob"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * Estimate
+         * @description Seconds until the end, from measured rates; docs/eta.md says how good it is.
+         */
+        Estimate: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
          * EventType
-         * @description What can be told; sql/versions/0005 writes all of it down but the ping.
+         * @description What can be told; sql/versions/0005 and 0007 write all of it down but the ping.
          * @enum {string}
          */
-        EventType: "job.completed" | "job.failed" | "job.cancelled" | "document.created" | "document.deleted" | "ping";
+        EventType: "job.completed" | "job.partially_completed" | "job.failed" | "job.cancelled" | "document.created" | "document.deleted" | "ping";
+        /**
+         * FailedJob
+         * @description One job that failed.
+         */
+        FailedJob: {
+            /**
+             * Advice
+             * @description What to do.
+             */
+            advice: string | null;
+            /** Attempts */
+            attempts: number;
+            /**
+             * Code
+             * @example document_encrypted
+             */
+            code: string;
+            /** Document Id */
+            document_id: string | null;
+            /**
+             * Failed At
+             * Format: date-time
+             */
+            failed_at: string;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            /**
+             * Message
+             * @example The file is protected by a password.
+             */
+            message: string | null;
+            /**
+             * Name
+             * @example handbook.pdf
+             */
+            name: string | null;
+            /**
+             * Path
+             * @description Within the file set of the project that was asked for.
+             * @example 2026/handbook.pdf
+             */
+            path: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /**
+             * Retryable
+             * @description Whether trying again can help without a change.
+             */
+            retryable: boolean;
+            /**
+             * Stage
+             * @description Where it failed.
+             * @example extracting
+             */
+            stage: string | null;
+        };
+        /**
+         * FamilyStatus
+         * @description How a job with children stands at this moment, to the last child; live messages are a second behind.
+         */
+        FamilyStatus: {
+            /** Bytes Done */
+            bytes_done: number;
+            /** Bytes Total */
+            bytes_total: number;
+            /** Chunks Done */
+            chunks_done: number;
+            cost: components["schemas"]["Cost"];
+            counts: components["schemas"]["ChildCounts"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            error: components["schemas"]["JobError"] | null;
+            /**
+             * Errors
+             * @description Failed children by the code of their error.
+             * @example {
+             *       "document_encrypted": 2
+             *     }
+             */
+            errors: {
+                [key: string]: number;
+            };
+            /** @description Null while there is no basis for one, and once it has ended. */
+            eta: components["schemas"]["Estimate"] | null;
+            /**
+             * Failed
+             * @description At most twenty; the error report has all.
+             */
+            failed: components["schemas"]["ChildJob"][];
+            /** @description The first, in the order in which they were asked for; `next_cursor` is one of `files`. */
+            files: components["schemas"]["Page_ChildJob_"];
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Id
+             * Format: uuid
+             * @description Of the project or the batch.
+             */
+            id: string;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /** Message */
+            message: string;
+            /** Pages Done */
+            pages_done: number;
+            policy: components["schemas"]["ErrorPolicy"];
+            /**
+             * Progress
+             * @description Mean of the children's progress, weighted by how long each was expected to take.
+             */
+            progress: number;
+            /**
+             * Slowest
+             * @description Of those completed, at most five.
+             */
+            slowest: components["schemas"]["ChildJob"][];
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["JobState"];
+            /** @description Null until the first child has begun. */
+            throughput: components["schemas"]["Throughput"] | null;
+        };
+        /**
+         * FileAnswer
+         * @description What became of one file of a request.
+         */
+        FileAnswer: {
+            /** Accepted */
+            accepted: boolean;
+            /** Document Id */
+            document_id: string | null;
+            error: components["schemas"]["FileRefused"] | null;
+            /**
+             * Name
+             * @description The last step of its path.
+             */
+            name: string;
+            /**
+             * Path
+             * @description In the set; null where what was sent cannot be one.
+             * @example 2026/handbook.pdf
+             */
+            path: string | null;
+        };
+        /**
+         * FileRefused
+         * @description Why a file was not taken into a set; the others are not hindered by it.
+         */
+        FileRefused: {
+            /** Advice */
+            advice: string;
+            /**
+             * Code
+             * @example duplicate_file
+             */
+            code: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * FileSet
+         * @description A named group of documents.
+         */
+        FileSet: {
+            /** Archived At */
+            archived_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Metadata
+             * @example {
+             *       "department": "sales"
+             *     }
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @example Contracts 2026
+             */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description Of the set itself: files that come or go do not move it.
+             */
+            updated_at: string;
+        };
+        /**
+         * FileSetChange
+         * @description What to change of a set; what is not named stays.
+         * @example {
+         *       "metadata": {
+         *         "closed": true
+         *       },
+         *       "name": "Contracts 2026"
+         *     }
+         */
+        FileSetChange: {
+            /**
+             * Description
+             * @example Signed ones only.
+             */
+            description?: string | null;
+            /**
+             * Metadata
+             * @description Replaces the whole of it. At most 16 kB as JSON, and eight levels deep.
+             * @example {
+             *       "department": "sales"
+             *     }
+             */
+            metadata?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @example Contracts 2026
+             */
+            name?: string;
+        };
+        /**
+         * FileSetFile
+         * @description A document in a set.
+         */
+        FileSetFile: {
+            /**
+             * Added At
+             * Format: date-time
+             */
+            added_at: string;
+            document: components["schemas"]["Document"];
+            /**
+             * Path
+             * @example 2026/handbook.pdf
+             */
+            path: string;
+        };
+        /**
+         * FileSetFileChange
+         * @description Where a file lies in its set from now on.
+         * @example {
+         *       "path": "signed/lease.pdf"
+         *     }
+         */
+        FileSetFileChange: {
+            /**
+             * Path
+             * @description Relative; made safe as with an upload. The document keeps its name.
+             * @example signed/lease.pdf
+             */
+            path: string;
+        };
+        /**
+         * FileSetFilled
+         * @description A set, and what became of the files that were sent.
+         */
+        FileSetFilled: {
+            /** Archived At */
+            archived_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string | null;
+            /**
+             * Files
+             * @description In the order in which they came.
+             */
+            files: components["schemas"]["FileAnswer"][];
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Metadata
+             * @example {
+             *       "department": "sales"
+             *     }
+             */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @example Contracts 2026
+             */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             * @description Of the set itself: files that come or go do not move it.
+             */
+            updated_at: string;
+        };
+        /**
+         * FileSetStatistics
+         * @description A set in numbers.
+         */
+        FileSetStatistics: {
+            /**
+             * By Status
+             * @example {
+             *       "uploaded": {
+             *         "bytes": 480000,
+             *         "chunks": 0,
+             *         "files": 3,
+             *         "pages": 0,
+             *         "tokens": 0
+             *       }
+             *     }
+             */
+            by_status: {
+                [key: string]: components["schemas"]["Amounts"];
+            };
+            /**
+             * By Type
+             * @example {
+             *       "application/pdf": {
+             *         "bytes": 480000,
+             *         "chunks": 64,
+             *         "files": 3,
+             *         "pages": 20,
+             *         "tokens": 9000
+             *       }
+             *     }
+             */
+            by_type: {
+                [key: string]: components["schemas"]["Amounts"];
+            };
+            total: components["schemas"]["Amounts"];
+        };
+        /**
+         * Format
+         * @description The formats Arqueduct reads, by media type.
+         * @enum {string}
+         */
+        Format: "application/pdf" | "application/vnd.openxmlformats-officedocument.wordprocessingml.document" | "text/html" | "text/markdown" | "text/plain";
         /**
          * InvitationAccepted
          * @description Whom to sign in as, and where.
@@ -1773,6 +3265,11 @@ export interface components {
              */
             attempt: number;
             /**
+             * Children
+             * @description Of the job of a project or a batch: how many it was made with. Null for a job that workers run.
+             */
+            children: number | null;
+            /**
              * Created At
              * Format: date-time
              */
@@ -1793,7 +3290,20 @@ export interface components {
             /** Document Name */
             document_name: string | null;
             error: components["schemas"]["JobError"] | null;
-            /** Eta Seconds */
+            /**
+             * Eta Range
+             * @description `[least, most]` seconds until it is done: what comes lies between them eight times in ten.
+             * @example [
+             *       31,
+             *       58
+             *     ]
+             */
+            eta_range: number[] | null;
+            /**
+             * Eta Seconds
+             * @description Seconds until it is done, as likely too many as too few; null: nobody can tell. Of a queued job, with its wait,
+             *     only where one job is asked for.
+             */
             eta_seconds: number | null;
             /** Finished At */
             finished_at: string | null;
@@ -1809,7 +3319,10 @@ export interface components {
             kind: string;
             /** Message */
             message: string | null;
-            /** Parent Id */
+            /**
+             * Parent Id
+             * @description Of a child: the job of the project or the batch that it belongs to.
+             */
             parent_id: string | null;
             /**
              * Position
@@ -1966,7 +3479,33 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "job.completed" | "job.failed" | "job.cancelled";
+            type: "job.completed" | "job.partially_completed" | "job.failed" | "job.cancelled";
+        };
+        /**
+         * JobNumbers
+         * @description Whole jobs of a kind, as far as they completed, and what they made.
+         */
+        JobNumbers: {
+            /** Chunks */
+            chunks: number;
+            /** Completed */
+            completed: number;
+            /**
+             * Deaths
+             * @description Attempts whose worker died before any stage began.
+             */
+            deaths: number;
+            /** Documents */
+            documents: number;
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            /** Pages */
+            pages: number;
+            /** @description Of the attempt that completed. */
+            seconds: components["schemas"]["Seconds"];
         };
         /**
          * JobSelection
@@ -2012,6 +3551,11 @@ export interface components {
              * @description `webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant.
              */
             kinds?: string[] | null;
+            /**
+             * Parent Id
+             * @description The project's or the batch's job of which they are children.
+             */
+            parent_id?: string | null;
             /** States */
             states?: components["schemas"]["JobState"][] | null;
             /**
@@ -2123,6 +3667,30 @@ export interface components {
             user_id: string;
         };
         /**
+         * LLMOptions
+         * @description Which language model a stage should ask, and how. A field that is null is the stage's own choice.
+         */
+        LLMOptions: {
+            /**
+             * Max Tokens
+             * @description The longest answer.
+             * @example 1000
+             */
+            max_tokens?: number | null;
+            /**
+             * Model
+             * @description The name of the model, as its provider has it.
+             * @example gpt-4.1-mini
+             */
+            model?: string | null;
+            /**
+             * Temperature
+             * @description 0: the likeliest words; higher: more variety.
+             * @example 0.2
+             */
+            temperature?: number | null;
+        };
+        /**
          * Login
          * @description Who says who he is.
          */
@@ -2178,6 +3746,12 @@ export interface components {
          */
         Mode: "hybrid" | "vector" | "text";
         /**
+         * OnError
+         * @description What becomes of the other children when some have failed.
+         * @enum {string}
+         */
+        OnError: "continue" | "stop_on_error";
+        /**
          * Outcome
          * @description How one attempt at a job ended.
          * @enum {string}
@@ -2187,6 +3761,26 @@ export interface components {
         Page_AuditLine_: {
             /** Items */
             items: components["schemas"]["AuditLine"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[Batch] */
+        Page_Batch_: {
+            /** Items */
+            items: components["schemas"]["Batch"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[ChildJob] */
+        Page_ChildJob_: {
+            /** Items */
+            items: components["schemas"]["ChildJob"][];
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last one.
@@ -2217,6 +3811,26 @@ export interface components {
         Page_Document_: {
             /** Items */
             items: components["schemas"]["Document"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[FileSet] */
+        Page_FileSet_: {
+            /** Items */
+            items: components["schemas"]["FileSet"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[FileSetFile] */
+        Page_FileSetFile_: {
+            /** Items */
+            items: components["schemas"]["FileSetFile"][];
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last one.
@@ -2267,6 +3881,46 @@ export interface components {
         Page_Member_: {
             /** Items */
             items: components["schemas"]["Member"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[Profile] */
+        Page_Profile_: {
+            /** Items */
+            items: components["schemas"]["Profile"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[ProfileVersion] */
+        Page_ProfileVersion_: {
+            /** Items */
+            items: components["schemas"]["ProfileVersion"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[Project] */
+        Page_Project_: {
+            /** Items */
+            items: components["schemas"]["Project"][];
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /** Page[ProjectRun] */
+        Page_ProjectRun_: {
+            /** Items */
+            items: components["schemas"]["ProjectRun"][];
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last one.
@@ -2330,7 +3984,7 @@ export interface components {
          * @description What a route asks for. Also the scopes of API keys.
          * @enum {string}
          */
-        Permission: "self" | "documents:read" | "documents:write" | "jobs:read" | "jobs:write" | "jobs:inspect" | "keys:own" | "keys:all" | "members:read" | "members:write" | "owners:write" | "tenant:write" | "webhooks:read" | "webhooks:write" | "audit:read";
+        Permission: "self" | "documents:read" | "documents:write" | "profiles:write" | "jobs:read" | "jobs:write" | "jobs:inspect" | "keys:own" | "keys:all" | "members:read" | "members:write" | "owners:write" | "tenant:write" | "webhooks:read" | "webhooks:write" | "audit:read";
         /**
          * Person
          * @description Who it is.
@@ -2365,6 +4019,50 @@ export interface components {
              * @constant
              */
             type: "ping";
+        };
+        /**
+         * Pipeline
+         * @description A pipeline that profiles can name.
+         */
+        Pipeline: {
+            /** About */
+            about: string;
+            /**
+             * Choice
+             * @description All that a profile can name.
+             */
+            choice: components["schemas"]["Stage"][];
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            /**
+             * Stages
+             * @description Those that run where a profile names none, in order of flow; the last one is the last of every profile.
+             * @example [
+             *       "download",
+             *       "extract",
+             *       "chunk",
+             *       "embed",
+             *       "store"
+             *     ]
+             */
+            stages: string[];
+        };
+        /**
+         * Pipelines
+         * @description What is installed on the workers.
+         */
+        Pipelines: {
+            /**
+             * Embedder
+             * @description The embedding model.
+             * @example sentence-transformers/all-MiniLM-L6-v2
+             */
+            embedder: string;
+            /** Pipelines */
+            pipelines: components["schemas"]["Pipeline"][];
         };
         /**
          * Problem
@@ -2435,6 +4133,428 @@ export interface components {
              * @default null
              */
             pointer?: string | null;
+        };
+        /**
+         * Processing
+         * @description How processing went in a stretch of time, by when each run ended.
+         */
+        Processing: {
+            /**
+             * From
+             * Format: date-time
+             * @description As asked, rounded down to the hour; to the day where only days are kept any more.
+             */
+            from: string;
+            /**
+             * Group
+             * @description Of the series.
+             * @enum {string}
+             */
+            group: "hour" | "day";
+            /** Jobs */
+            jobs: components["schemas"]["JobNumbers"][];
+            /**
+             * Relative Error
+             * @description Bound of the error of percentiles, of what takes a millisecond or more.
+             */
+            relative_error: number;
+            /**
+             * Scope
+             * @description Of one user's jobs, or of all the tenant's.
+             * @enum {string}
+             */
+            scope: "user" | "tenant";
+            /**
+             * Series
+             * @description Every hour or day, those without anything too; of the first and the last one only what lies in the range.
+             */
+            series: components["schemas"]["Done"][];
+            /** Stages */
+            stages: components["schemas"]["StageNumbers"][];
+            /**
+             * To
+             * Format: date-time
+             * @description As asked, rounded up alike. What ended at this moment does not count.
+             */
+            to: string;
+            /** Waits */
+            waits: components["schemas"]["WaitNumbers"][];
+        };
+        /**
+         * Profile
+         * @description A processing profile, as it is now.
+         */
+        Profile: {
+            /**
+             * Archived At
+             * @description Since when nothing new can be begun with it.
+             */
+            archived_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description Null: the user is no more.
+             */
+            created_by: string | null;
+            /** Description */
+            description: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Name
+             * @example long passages
+             */
+            name: string;
+            settings: components["schemas"]["ProfileSettings"];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /**
+             * Version
+             * @description Grows by one with other settings.
+             * @example 3
+             */
+            version: number;
+        };
+        /**
+         * ProfileAsked
+         * @description A profile as it is to be.
+         * @example {
+         *       "name": "long passages",
+         *       "settings": {
+         *         "options": {
+         *           "chunk": {
+         *             "overlap": 200,
+         *             "size": 1500
+         *           }
+         *         }
+         *       }
+         *     }
+         */
+        ProfileAsked: {
+            /** Description */
+            description?: string | null;
+            /**
+             * Name
+             * @description Among the tenant's own; not `default`, which is built in, and nothing that looks like an id.
+             * @example long passages
+             */
+            name: string;
+            /**
+             * @default {
+             *       "pipeline": "document.ingest",
+             *       "options": {},
+             *       "llm": {},
+             *       "duplicates": "process",
+             *       "priority": "normal"
+             *     }
+             */
+            settings?: components["schemas"]["ProfileSettings"];
+        };
+        /**
+         * ProfileSettings
+         * @description How documents are processed. Each field has a default; all defaults together are the profile `default`.
+         */
+        ProfileSettings: {
+            /**
+             * Duplicates
+             * @description What becomes of a document whose bytes the same set has already.
+             * @default process
+             * @enum {string}
+             */
+            duplicates?: "process" | "skip";
+            /**
+             * Embedder
+             * @description The embedding model that the installation must have. Null: whichever it has.
+             * @example sentence-transformers/all-MiniLM-L6-v2
+             */
+            embedder?: string | null;
+            /**
+             * @description For plugin stages that ask a language model; no built-in stage does.
+             * @default {}
+             */
+            llm?: components["schemas"]["LLMOptions"];
+            /**
+             * Max Failures
+             * @description Failed attempts after which a job is failed. Null: as every job has it.
+             * @example 5
+             */
+            max_failures?: number | null;
+            /**
+             * Options
+             * @description What is said to stages, by their names; GET /api/v1/pipelines has the schemas. At most 16 kB as JSON.
+             * @default {}
+             * @example {
+             *       "chunk": {
+             *         "overlap": 200,
+             *         "size": 1500
+             *       }
+             *     }
+             */
+            options?: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Pipeline
+             * @description The kind of the jobs.
+             * @default document.ingest
+             * @example document.ingest
+             */
+            pipeline?: string;
+            /**
+             * Priority
+             * @description Which of the tenant's own jobs goes first.
+             * @default normal
+             * @enum {string}
+             */
+            priority?: "interactive" | "normal" | "bulk";
+            /**
+             * Stages
+             * @description Their stages, in order of flow. Null: those that the pipeline has by itself.
+             * @example [
+             *       "download",
+             *       "extract",
+             *       "chunk",
+             *       "embed",
+             *       "store"
+             *     ]
+             */
+            stages?: string[] | null;
+        };
+        /**
+         * ProfileTried
+         * @description Settings that are only looked at.
+         * @example {
+         *       "settings": {
+         *         "options": {
+         *           "chunk": {
+         *             "overlap": 200,
+         *             "size": 1500
+         *           }
+         *         }
+         *       }
+         *     }
+         */
+        ProfileTried: {
+            /**
+             * @default {
+             *       "pipeline": "document.ingest",
+             *       "options": {},
+             *       "llm": {},
+             *       "duplicates": "process",
+             *       "priority": "normal"
+             *     }
+             */
+            settings?: components["schemas"]["ProfileSettings"];
+        };
+        /**
+         * ProfileVersion
+         * @description What a profile said at a time.
+         */
+        ProfileVersion: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string | null;
+            settings: components["schemas"]["ProfileSettings"];
+            /** Version */
+            version: number;
+        };
+        /**
+         * Project
+         * @description A file set that is processed under a profile.
+         */
+        Project: {
+            /** Archived At */
+            archived_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string | null;
+            /**
+             * File Set Id
+             * @description Null: the set was deleted since.
+             */
+            file_set_id: string | null;
+            /**
+             * Files
+             * @description That its newest run was made with.
+             */
+            files: number;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Job Id
+             * Format: uuid
+             * @description Of its newest run.
+             */
+            job_id: string;
+            /**
+             * Name
+             * @example Contracts 2026, first pass
+             */
+            name: string;
+            /** Progress */
+            progress: number;
+            /** @description Of its newest run, up to a second old; `status` has it to the last file. */
+            state: components["schemas"]["JobState"];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * ProjectAccepted
+         * @description A project, and the job whose children process its files.
+         */
+        ProjectAccepted: {
+            job: components["schemas"]["Job"];
+            project: components["schemas"]["Project"];
+        };
+        /**
+         * ProjectAsked
+         * @description A file set to be processed.
+         * @example {
+         *       "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+         *       "name": "Contracts 2026, first pass",
+         *       "policy": {
+         *         "on_error": "continue"
+         *       },
+         *       "profile": "default"
+         *     }
+         */
+        ProjectAsked: {
+            /**
+             * Description
+             * @example With larger passages.
+             */
+            description?: string | null;
+            /**
+             * File Set Id
+             * Format: uuid
+             */
+            file_set_id: string;
+            /**
+             * Name
+             * @example Contracts 2026, first pass
+             */
+            name: string;
+            /**
+             * @default {
+             *       "on_error": "continue"
+             *     }
+             */
+            policy?: components["schemas"]["ErrorPolicy"];
+            /**
+             * Profile
+             * @description Id or name of a processing profile, as it is now. Null: the built-in one.
+             * @example default
+             */
+            profile?: string | null;
+        };
+        /**
+         * ProjectChange
+         * @description What to change of a project; what is not named stays.
+         * @example {
+         *       "name": "Contracts 2026"
+         *     }
+         */
+        ProjectChange: {
+            /**
+             * Description
+             * @example With larger passages.
+             */
+            description?: string | null;
+            /**
+             * Name
+             * @example Contracts 2026, first pass
+             */
+            name?: string;
+        };
+        /**
+         * ProjectRun
+         * @description One time that the project was processed.
+         */
+        ProjectRun: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Finished At */
+            finished_at: string | null;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            /**
+             * Number
+             * @description 1 …
+             */
+            number: number;
+            /**
+             * Profile Id
+             * @description Null: the built-in one.
+             */
+            profile_id: string | null;
+            /**
+             * Profile Name
+             * @example default
+             */
+            profile_name: string;
+            /** Profile Version */
+            profile_version: number;
+            /** Progress */
+            progress: number;
+            /**
+             * Skipped
+             * @description Duplicates that the profile says to leave out.
+             */
+            skipped: number;
+            state: components["schemas"]["JobState"];
+        };
+        /**
+         * ProjectRunAsked
+         * @description Processing the same files once more.
+         * @example {
+         *       "profile": "large passages"
+         *     }
+         */
+        ProjectRunAsked: {
+            /**
+             * @default {
+             *       "on_error": "continue"
+             *     }
+             */
+            policy?: components["schemas"]["ErrorPolicy"];
+            /**
+             * Profile
+             * @description Id or name of a processing profile, as it is now. Null: the built-in one.
+             * @example default
+             */
+            profile?: string | null;
         };
         /**
          * Proof
@@ -2691,6 +4811,20 @@ export interface components {
             query: string;
         };
         /**
+         * Seconds
+         * @description Of those that went well. Percentiles are within `relative_error` of what was measured; null where nothing was.
+         */
+        Seconds: {
+            /** Mean */
+            mean: number | null;
+            /** P50 */
+            p50: number | null;
+            /** P95 */
+            p95: number | null;
+            /** P99 */
+            p99: number | null;
+        };
+        /**
          * ServiceAccountAsked
          * @description A program that is to work with documents.
          */
@@ -2791,6 +4925,103 @@ export interface components {
             user: components["schemas"]["Person"];
         };
         /**
+         * Stage
+         * @description A stage, where a pipeline can have it.
+         */
+        Stage: {
+            /** About */
+            about: string;
+            /**
+             * After
+             * @description A stage that must run before it, where the profile has it.
+             */
+            after: string | null;
+            /**
+             * Before
+             * @description A stage that must run after it, where the profile has it.
+             */
+            before: string | null;
+            /**
+             * Label
+             * @description What clients see while it runs.
+             * @example chunking
+             */
+            label: string;
+            /**
+             * Name
+             * @example chunk
+             */
+            name: string;
+            /**
+             * Needs
+             * @description Stages that must run before it.
+             * @example [
+             *       "extract"
+             *     ]
+             */
+            needs: string[];
+            /**
+             * Optional
+             * @description Whether a profile may leave it out, as far as no other stage needs it.
+             */
+            optional: boolean;
+            /**
+             * Options
+             * @description The JSON schema of its options, as a form can be drawn from; null: it takes none.
+             * @example {
+             *       "properties": {
+             *         "size": {
+             *           "type": "integer"
+             *         }
+             *       },
+             *       "type": "object"
+             *     }
+             */
+            options: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Version
+             * @example 1
+             */
+            version: string;
+        };
+        /**
+         * StageNumbers
+         * @description A stage of a kind of job, in all attempts.
+         */
+        StageNumbers: {
+            /** Error Rate */
+            error_rate: number;
+            /** Errors */
+            errors: number;
+            /**
+             * Errors By Code
+             * @example {
+             *       "pdf_broken": 3
+             *     }
+             */
+            errors_by_code: {
+                [key: string]: number;
+            };
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            /**
+             * Runs
+             * @description That ended, well or in an error. One that was stopped, by a cancel say, is none.
+             */
+            runs: number;
+            seconds: components["schemas"]["Seconds"];
+            /**
+             * Stage
+             * @example extract
+             */
+            stage: string;
+        };
+        /**
          * Steered
          * @description What became of the selected jobs.
          */
@@ -2851,6 +5082,20 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * Throughput
+         * @description Since the first child began, to now or to the end.
+         */
+        Throughput: {
+            /** Bytes Per Second */
+            bytes_per_second: number;
+            /** Documents Per Hour */
+            documents_per_hour: number;
+            /** Elapsed Seconds */
+            elapsed_seconds: number;
+            /** Pages Per Hour */
+            pages_per_hour: number;
         };
         /**
          * Ticket
@@ -2914,9 +5159,9 @@ export interface components {
             document_id: string;
             /**
              * Job Id
-             * Format: uuid
+             * @description Null where no job has processed it: it was uploaded into a file set.
              */
-            job_id: string;
+            job_id: string | null;
             /** Size */
             size: number;
         };
@@ -2959,7 +5204,31 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "completed" | "failed" | "cancelled";
+            state: "completed" | "partially_completed" | "failed" | "cancelled";
+        };
+        /**
+         * Verdict
+         * @description Whether a profile with these settings could be made now.
+         */
+        Verdict: {
+            /** Errors */
+            errors: components["schemas"]["VerdictFault"][];
+            /** Is Valid */
+            is_valid: boolean;
+        };
+        /**
+         * VerdictFault
+         * @description What is wrong in one place.
+         */
+        VerdictFault: {
+            /** Detail */
+            detail: string;
+            /**
+             * Pointer
+             * @description Where in the body, as a JSON pointer.
+             * @example #/settings/options/chunk/size
+             */
+            pointer: string;
         };
         /**
          * Version
@@ -2976,6 +5245,20 @@ export interface components {
              * @default 0.1.0
              */
             version?: string;
+        };
+        /**
+         * WaitNumbers
+         * @description From due to taken by a worker.
+         */
+        WaitNumbers: {
+            /** Attempts */
+            attempts: number;
+            /**
+             * Kind
+             * @example document.ingest
+             */
+            kind: string;
+            seconds: components["schemas"]["Seconds"];
         };
         /**
          * Webhook
@@ -3114,6 +5397,163 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_processing: {
+        parameters: {
+            query?: {
+                /** @description A day before `to` unless told. */
+                from?: string | null;
+                /** @description Of the series; by the hour up to two days unless told. */
+                group?: ("hour" | "day") | null;
+                kind?: string | null;
+                /** @description Now unless told. */
+                to?: string | null;
+                /** @description Whose jobs: `all` of the tenant's, `me`, or the id of a user. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-11-01T12:00:00Z",
+                     *       "to": "2026-11-01T12:00:00Z",
+                     *       "scope": "user",
+                     *       "group": "hour",
+                     *       "relative_error": 1,
+                     *       "stages": [
+                     *         {
+                     *           "kind": "document.ingest",
+                     *           "stage": "extract",
+                     *           "runs": 1,
+                     *           "errors": 1,
+                     *           "error_rate": 1,
+                     *           "errors_by_code": {
+                     *             "pdf_broken": 3
+                     *           },
+                     *           "seconds": {
+                     *             "mean": 1,
+                     *             "p50": 1,
+                     *             "p95": 1,
+                     *             "p99": 1
+                     *           }
+                     *         }
+                     *       ],
+                     *       "jobs": [
+                     *         {
+                     *           "kind": "document.ingest",
+                     *           "completed": 1,
+                     *           "deaths": 1,
+                     *           "seconds": {
+                     *             "mean": 1,
+                     *             "p50": 1,
+                     *             "p95": 1,
+                     *             "p99": 1
+                     *           },
+                     *           "documents": 1,
+                     *           "pages": 20,
+                     *           "chunks": 64
+                     *         }
+                     *       ],
+                     *       "waits": [
+                     *         {
+                     *           "kind": "document.ingest",
+                     *           "attempts": 1,
+                     *           "seconds": {
+                     *             "mean": 1,
+                     *             "p50": 1,
+                     *             "p95": 1,
+                     *             "p99": 1
+                     *           }
+                     *         }
+                     *       ],
+                     *       "series": [
+                     *         {
+                     *           "began_at": "2026-11-01T12:00:00Z",
+                     *           "jobs": 1,
+                     *           "documents": 1,
+                     *           "pages": 20,
+                     *           "chunks": 64
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Processing"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_audit: {
         parameters: {
             query?: {
@@ -4594,6 +7034,1954 @@ export interface operations {
             };
         };
     };
+    list_batches: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "action": "document.ingest",
+                     *           "state": "queued",
+                     *           "progress": 1,
+                     *           "documents": 1,
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_Batch_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "batch": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "action": "document.ingest",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "documents": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. There is no processing profile of this id or name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. No document fits, so there is nothing to do. No worker has ever run here, so nobody knows which pipelines and stages are installed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. No pipeline of this kind, for documents, is installed. The settings of this profile cannot be carried out. These are more documents than one project or batch may have. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_batch: {
+        parameters: {
+            query?: {
+                /** @description Items on a page. */
+                limit?: number;
+                /** @description Only documents in this state. */
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_batch_errors: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only this code. */
+                error_code?: string | null;
+                /** @description `csv`: a file with all lines at once. */
+                format?: "json" | "csv";
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by_code": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "project_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "stage": "extracting",
+                     *           "code": "document_encrypted",
+                     *           "message": "The file is protected by a password.",
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy.",
+                     *           "retryable": true,
+                     *           "attempts": 1,
+                     *           "failed_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReport"];
+                    "text/csv": string;
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_batch_files: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+                /** @description Only documents in this state. */
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_ChildJob_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_documents: {
         parameters: {
             query?: {
@@ -4780,6 +9168,10 @@ export interface operations {
                      *         },
                      *         "attempt": 1,
                      *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
                      *         "error": {
                      *           "code": "text",
                      *           "message": "text",
@@ -4790,6 +9182,7 @@ export interface operations {
                      *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *         "document_name": "handbook.pdf",
                      *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
                      *         "seq": 1,
                      *         "created_at": "2026-11-01T12:00:00Z",
                      *         "started_at": "2026-11-01T12:00:00Z",
@@ -5639,6 +10032,139 @@ export interface operations {
             };
         };
     };
+    list_errors: {
+        parameters: {
+            query?: {
+                /** @description Failed later than this. */
+                after?: string | null;
+                /** @description Failed earlier than this. */
+                before?: string | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only this code. */
+                error_code?: string | null;
+                /** @description `csv`: a file with all lines at once. */
+                format?: "json" | "csv";
+                kind?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+                user_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by_code": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "project_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "stage": "extracting",
+                     *           "code": "document_encrypted",
+                     *           "message": "The file is protected by a password.",
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy.",
+                     *           "retryable": true,
+                     *           "attempts": 1,
+                     *           "failed_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReport"];
+                    "text/csv": string;
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stream_events: {
         parameters: {
             query?: {
@@ -5690,6 +10216,1427 @@ export interface operations {
                 };
             };
             /** @description There are as many live connections as one server allows. More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_file_sets: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "Contracts 2026",
+                     *           "description": "text",
+                     *           "metadata": {
+                     *             "department": "sales"
+                     *           },
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "updated_at": "2026-11-01T12:00:00Z",
+                     *           "archived_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_FileSet_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @example Signed ones only. */
+                    description?: string;
+                    /** @description The file name of each may be a path such as `2026/march/lease.pdf`. */
+                    files?: string[];
+                    /**
+                     * @description A JSON object of at most 16 kB, and eight levels deep.
+                     * @example {"department": "sales"}
+                     */
+                    metadata?: string;
+                    /** @example Contracts 2026 */
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026",
+                     *       "description": "text",
+                     *       "metadata": {
+                     *         "department": "sales"
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z",
+                     *       "files": [
+                     *         {
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "accepted": true,
+                     *           "error": {
+                     *             "code": "duplicate_file",
+                     *             "message": "text",
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSetFilled"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The file is larger than this server accepts. These are more files than one request or one set may have. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The multipart body has no part named `file` with a file name. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is sent only if it changed since. */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026",
+                     *       "description": "text",
+                     *       "metadata": {
+                     *         "department": "sales"
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSet"];
+                };
+            };
+            /** @description `If-None-Match` names this version. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_file_set: {
+        parameters: {
+            query?: {
+                /** @description Also its documents, as far as they are in no other set; they are kept otherwise. */
+                documents?: boolean;
+            };
+            header?: never;
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is changed only if nobody did so since. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileSetChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026",
+                     *       "description": "text",
+                     *       "metadata": {
+                     *         "department": "sales"
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSet"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since the version that `If-Match` names. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_documents_to_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsNamed"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "files": [
+                     *         {
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "accepted": true,
+                     *           "error": {
+                     *             "code": "duplicate_file",
+                     *             "message": "text",
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DocumentsAdded"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. These are more files than one request or one set may have. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_file_set_files: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+                status?: components["schemas"]["JobState"] | "uploaded" | null;
+            };
+            header?: never;
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "path": "2026/handbook.pdf",
+                     *           "added_at": "2026-11-01T12:00:00Z",
+                     *           "document": {
+                     *             "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "content_type": "application/pdf",
+                     *             "size": 480000,
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "status": "queued",
+                     *             "title": "Handbook",
+                     *             "pages": 20,
+                     *             "characters": 52000,
+                     *             "chunks": 64,
+                     *             "metadata": {},
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "created_at": "2026-11-01T12:00:00Z",
+                     *             "updated_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_FileSetFile_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_to_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description The file name of each may be a path such as `2026/march/lease.pdf`. */
+                    files: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026",
+                     *       "description": "text",
+                     *       "metadata": {
+                     *         "department": "sales"
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z",
+                     *       "files": [
+                     *         {
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "accepted": true,
+                     *           "error": {
+                     *             "code": "duplicate_file",
+                     *             "message": "text",
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSetFilled"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The file is larger than this server accepts. These are more files than one request or one set may have. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The multipart body has no part named `file` with a file name. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_file_set_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document_id: string;
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_file_set_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document_id: string;
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileSetFileChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "path": "2026/handbook.pdf",
+                     *       "added_at": "2026-11-01T12:00:00Z",
+                     *       "document": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "content_type": "application/pdf",
+                     *         "size": 480000,
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "status": "queued",
+                     *         "title": "Handbook",
+                     *         "pages": 20,
+                     *         "characters": 52000,
+                     *         "chunks": 64,
+                     *         "metadata": {},
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSetFile"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another file has this path in the set, or earlier in this request. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. The path of the file is longer than a set keeps. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_file_set_statistics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "total": {
+                     *         "files": 1,
+                     *         "bytes": 1,
+                     *         "pages": 20,
+                     *         "chunks": 64,
+                     *         "tokens": 1
+                     *       },
+                     *       "by_type": {
+                     *         "application/pdf": {
+                     *           "bytes": 480000,
+                     *           "chunks": 64,
+                     *           "files": 3,
+                     *           "pages": 20,
+                     *           "tokens": 9000
+                     *         }
+                     *       },
+                     *       "by_status": {
+                     *         "uploaded": {
+                     *           "bytes": 480000,
+                     *           "chunks": 0,
+                     *           "files": 3,
+                     *           "pages": 0,
+                     *           "tokens": 0
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileSetStatistics"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6058,6 +12005,7 @@ export interface operations {
                 kind?: string | null;
                 /** @description Items on a page. */
                 limit?: number;
+                parent_id?: string | null;
                 /** @description The newest first; there is no other order yet. */
                 sort?: "-created_at";
                 state?: components["schemas"]["JobState"] | null;
@@ -6091,6 +12039,10 @@ export interface operations {
                      *           },
                      *           "attempt": 1,
                      *           "eta_seconds": 1,
+                     *           "eta_range": [
+                     *             31,
+                     *             58
+                     *           ],
                      *           "error": {
                      *             "code": "text",
                      *             "message": "text",
@@ -6101,6 +12053,7 @@ export interface operations {
                      *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *           "document_name": "handbook.pdf",
                      *           "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "children": 1,
                      *           "seq": 1,
                      *           "created_at": "2026-11-01T12:00:00Z",
                      *           "started_at": "2026-11-01T12:00:00Z",
@@ -6213,6 +12166,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6223,6 +12180,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -6456,6 +12414,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6466,6 +12428,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -6499,6 +12462,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6509,6 +12476,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -6781,6 +12749,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6791,6 +12763,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -6824,6 +12797,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6834,6 +12811,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -6982,6 +12960,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -6992,6 +12974,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -7140,6 +13123,10 @@ export interface operations {
                      *       },
                      *       "attempt": 1,
                      *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
                      *       "error": {
                      *         "code": "text",
                      *         "message": "text",
@@ -7150,6 +13137,7 @@ export interface operations {
                      *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
                      *       "document_name": "handbook.pdf",
                      *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
                      *       "seq": 1,
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "started_at": "2026-11-01T12:00:00Z",
@@ -8671,6 +14659,3963 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_pipelines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "pipelines": [
+                     *         {
+                     *           "kind": "document.ingest",
+                     *           "about": "text",
+                     *           "stages": [
+                     *             "download",
+                     *             "extract",
+                     *             "chunk",
+                     *             "embed",
+                     *             "store"
+                     *           ],
+                     *           "choice": [
+                     *             {
+                     *               "name": "chunk",
+                     *               "label": "chunking",
+                     *               "version": "1",
+                     *               "about": "text",
+                     *               "needs": [
+                     *                 "extract"
+                     *               ],
+                     *               "before": "text",
+                     *               "after": "text",
+                     *               "optional": true,
+                     *               "options": {
+                     *                 "properties": {
+                     *                   "size": {
+                     *                     "type": "integer"
+                     *                   }
+                     *                 },
+                     *                 "type": "object"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "embedder": "sentence-transformers/all-MiniLM-L6-v2"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Pipelines"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No worker has ever run here, so nobody knows which pipelines and stages are installed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_profiles: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "long passages",
+                     *           "description": "text",
+                     *           "version": 3,
+                     *           "settings": {
+                     *             "pipeline": "document.ingest",
+                     *             "stages": [
+                     *               "download",
+                     *               "extract",
+                     *               "chunk",
+                     *               "embed",
+                     *               "store"
+                     *             ],
+                     *             "options": {
+                     *               "chunk": {
+                     *                 "overlap": 200,
+                     *                 "size": 1500
+                     *               }
+                     *             },
+                     *             "llm": {
+                     *               "model": "gpt-4.1-mini",
+                     *               "temperature": 0.2,
+                     *               "max_tokens": 1000
+                     *             },
+                     *             "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *             "duplicates": "process",
+                     *             "priority": "interactive",
+                     *             "max_failures": 5
+                     *           },
+                     *           "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "updated_at": "2026-11-01T12:00:00Z",
+                     *           "archived_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_Profile_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_profile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "long passages",
+                     *       "description": "text",
+                     *       "version": 3,
+                     *       "settings": {
+                     *         "pipeline": "document.ingest",
+                     *         "stages": [
+                     *           "download",
+                     *           "extract",
+                     *           "chunk",
+                     *           "embed",
+                     *           "store"
+                     *         ],
+                     *         "options": {
+                     *           "chunk": {
+                     *             "overlap": 200,
+                     *             "size": 1500
+                     *           }
+                     *         },
+                     *         "llm": {
+                     *           "model": "gpt-4.1-mini",
+                     *           "temperature": 0.2,
+                     *           "max_tokens": 1000
+                     *         },
+                     *         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *         "duplicates": "process",
+                     *         "priority": "interactive",
+                     *         "max_failures": 5
+                     *       },
+                     *       "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. No worker has ever run here, so nobody knows which pipelines and stages are installed. The tenant has a profile of this name. The tenant has as many profiles as it may have, or this one as many versions. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. The settings of this profile cannot be carried out. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_profile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is sent only if it changed since. */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                profile_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "long passages",
+                     *       "description": "text",
+                     *       "version": 3,
+                     *       "settings": {
+                     *         "pipeline": "document.ingest",
+                     *         "stages": [
+                     *           "download",
+                     *           "extract",
+                     *           "chunk",
+                     *           "embed",
+                     *           "store"
+                     *         ],
+                     *         "options": {
+                     *           "chunk": {
+                     *             "overlap": 200,
+                     *             "size": 1500
+                     *           }
+                     *         },
+                     *         "llm": {
+                     *           "model": "gpt-4.1-mini",
+                     *           "temperature": 0.2,
+                     *           "max_tokens": 1000
+                     *         },
+                     *         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *         "duplicates": "process",
+                     *         "priority": "interactive",
+                     *         "max_failures": 5
+                     *       },
+                     *       "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description `If-None-Match` names this version. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_profile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is changed only if nobody did so since. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                profile_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "long passages",
+                     *       "description": "text",
+                     *       "version": 3,
+                     *       "settings": {
+                     *         "pipeline": "document.ingest",
+                     *         "stages": [
+                     *           "download",
+                     *           "extract",
+                     *           "chunk",
+                     *           "embed",
+                     *           "store"
+                     *         ],
+                     *         "options": {
+                     *           "chunk": {
+                     *             "overlap": 200,
+                     *             "size": 1500
+                     *           }
+                     *         },
+                     *         "llm": {
+                     *           "model": "gpt-4.1-mini",
+                     *           "temperature": 0.2,
+                     *           "max_tokens": 1000
+                     *         },
+                     *         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *         "duplicates": "process",
+                     *         "priority": "interactive",
+                     *         "max_failures": 5
+                     *       },
+                     *       "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. There is no processing profile of this id or name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No worker has ever run here, so nobody knows which pipelines and stages are installed. The tenant has a profile of this name. The tenant has as many profiles as it may have, or this one as many versions. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since the version that `If-Match` names. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. The settings of this profile cannot be carried out. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_profile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is changed only if nobody did so since. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                profile_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since the version that `If-Match` names. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_profile_versions: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                profile_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "version": 1,
+                     *           "settings": {
+                     *             "pipeline": "document.ingest",
+                     *             "stages": [
+                     *               "download",
+                     *               "extract",
+                     *               "chunk",
+                     *               "embed",
+                     *               "store"
+                     *             ],
+                     *             "options": {
+                     *               "chunk": {
+                     *                 "overlap": 200,
+                     *                 "size": 1500
+                     *               }
+                     *             },
+                     *             "llm": {
+                     *               "model": "gpt-4.1-mini",
+                     *               "temperature": 0.2,
+                     *               "max_tokens": 1000
+                     *             },
+                     *             "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *             "duplicates": "process",
+                     *             "priority": "interactive",
+                     *             "max_failures": 5
+                     *           },
+                     *           "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "created_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_ProfileVersion_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_profile_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile_id: string;
+                /** @description From 1. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "version": 1,
+                     *       "settings": {
+                     *         "pipeline": "document.ingest",
+                     *         "stages": [
+                     *           "download",
+                     *           "extract",
+                     *           "chunk",
+                     *           "embed",
+                     *           "store"
+                     *         ],
+                     *         "options": {
+                     *           "chunk": {
+                     *             "overlap": 200,
+                     *             "size": 1500
+                     *           }
+                     *         },
+                     *         "llm": {
+                     *           "model": "gpt-4.1-mini",
+                     *           "temperature": 0.2,
+                     *           "max_tokens": 1000
+                     *         },
+                     *         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *         "duplicates": "process",
+                     *         "priority": "interactive",
+                     *         "max_failures": 5
+                     *       },
+                     *       "created_by": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "created_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProfileVersion"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_default_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "default",
+                     *       "version": 1,
+                     *       "settings": {
+                     *         "pipeline": "document.ingest",
+                     *         "stages": [
+                     *           "download",
+                     *           "extract",
+                     *           "chunk",
+                     *           "embed",
+                     *           "store"
+                     *         ],
+                     *         "options": {
+                     *           "chunk": {
+                     *             "overlap": 200,
+                     *             "size": 1500
+                     *           }
+                     *         },
+                     *         "llm": {
+                     *           "model": "gpt-4.1-mini",
+                     *           "temperature": 0.2,
+                     *           "max_tokens": 1000
+                     *         },
+                     *         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
+                     *         "duplicates": "process",
+                     *         "priority": "interactive",
+                     *         "max_failures": 5
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DefaultProfile"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileTried"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "is_valid": true,
+                     *       "errors": [
+                     *         {
+                     *           "detail": "text",
+                     *           "pointer": "#/settings/options/chunk/size"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Verdict"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No worker has ever run here, so nobody knows which pipelines and stages are installed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_projects: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "Contracts 2026, first pass",
+                     *           "description": "text",
+                     *           "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "state": "queued",
+                     *           "progress": 1,
+                     *           "files": 1,
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "updated_at": "2026-11-01T12:00:00Z",
+                     *           "archived_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_Project_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "project": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "Contracts 2026, first pass",
+                     *         "description": "text",
+                     *         "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "files": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z",
+                     *         "archived_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProjectAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. There is no processing profile of this id or name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set has no files. Files of the set are being processed already. The file set is archived. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. These are more documents than one project or batch may have. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is sent only if it changed since. */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026, first pass",
+                     *       "description": "text",
+                     *       "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "files": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description `If-None-Match` names this version. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The project's newest run has not ended. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` that was read: it is changed only if nobody did so since. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "name": "Contracts 2026, first pass",
+                     *       "description": "text",
+                     *       "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "files": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z",
+                     *       "archived_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since the version that `If-Match` names. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project_errors: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only this code. */
+                error_code?: string | null;
+                /** @description `csv`: a file with all lines at once. */
+                format?: "json" | "csv";
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by_code": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "items": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "project_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "stage": "extracting",
+                     *           "code": "document_encrypted",
+                     *           "message": "The file is protected by a password.",
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy.",
+                     *           "retryable": true,
+                     *           "attempts": 1,
+                     *           "failed_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReport"];
+                    "text/csv": string;
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_project_files: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+                /** @description Only files in this state. */
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_ChildJob_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChildChoice"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_project_runs: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Items on a page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "number": 1,
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "profile_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "profile_name": "default",
+                     *           "profile_version": 1,
+                     *           "skipped": 1,
+                     *           "state": "queued",
+                     *           "progress": 1,
+                     *           "created_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Page_ProjectRun_"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectRunAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "project": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "Contracts 2026, first pass",
+                     *         "description": "text",
+                     *         "file_set_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "files": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "updated_at": "2026-11-01T12:00:00Z",
+                     *         "archived_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProjectAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. There is no processing profile of this id or name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The project's newest run has not ended. The project is archived. The file set has no files. Files of the set are being processed already. The file set is archived. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. These are more documents than one project or batch may have. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_project_status: {
+        parameters: {
+            query?: {
+                /** @description Items on a page. */
+                limit?: number;
+                /** @description Only files in this state. */
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "state": "queued",
+                     *       "progress": 1,
+                     *       "message": "text",
+                     *       "policy": {
+                     *         "on_error": "continue",
+                     *         "threshold": 1
+                     *       },
+                     *       "counts": {
+                     *         "total": 1,
+                     *         "queued": 1,
+                     *         "running": 1,
+                     *         "paused": 1,
+                     *         "completed": 1,
+                     *         "failed": 1,
+                     *         "cancelled": 1
+                     *       },
+                     *       "bytes_done": 1,
+                     *       "bytes_total": 1,
+                     *       "pages_done": 1,
+                     *       "chunks_done": 1,
+                     *       "throughput": {
+                     *         "elapsed_seconds": 1,
+                     *         "documents_per_hour": 1,
+                     *         "pages_per_hour": 1,
+                     *         "bytes_per_second": 1
+                     *       },
+                     *       "eta": {
+                     *         "seconds": 1,
+                     *         "low": 1,
+                     *         "high": 1
+                     *       },
+                     *       "errors": {
+                     *         "document_encrypted": 2
+                     *       },
+                     *       "cost": {
+                     *         "tokens": 1,
+                     *         "embedding_requests": 1,
+                     *         "cache_hits": 1
+                     *       },
+                     *       "slowest": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "failed": [
+                     *         {
+                     *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "kind": "document.ingest",
+                     *           "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "name": "handbook.pdf",
+                     *           "path": "2026/handbook.pdf",
+                     *           "state": "queued",
+                     *           "stage": "extracting",
+                     *           "progress": 1,
+                     *           "message": null,
+                     *           "details": {
+                     *             "done": 12,
+                     *             "total": 20,
+                     *             "unit": "pages"
+                     *           },
+                     *           "eta_seconds": 1,
+                     *           "error": {
+                     *             "code": "text",
+                     *             "message": "text",
+                     *             "stage": "text",
+                     *             "retryable": true,
+                     *             "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *           },
+                     *           "attempt": 1,
+                     *           "size": 480000,
+                     *           "pages": 20,
+                     *           "chunks": 64,
+                     *           "tokens": 1,
+                     *           "took_seconds": 1,
+                     *           "started_at": "2026-11-01T12:00:00Z",
+                     *           "finished_at": "2026-11-01T12:00:00Z"
+                     *         }
+                     *       ],
+                     *       "files": {
+                     *         "items": [
+                     *           {
+                     *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "kind": "document.ingest",
+                     *             "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "name": "handbook.pdf",
+                     *             "path": "2026/handbook.pdf",
+                     *             "state": "queued",
+                     *             "stage": "extracting",
+                     *             "progress": 1,
+                     *             "message": null,
+                     *             "details": {
+                     *               "done": 12,
+                     *               "total": 20,
+                     *               "unit": "pages"
+                     *             },
+                     *             "eta_seconds": 1,
+                     *             "error": {
+                     *               "code": "text",
+                     *               "message": "text",
+                     *               "stage": "text",
+                     *               "retryable": true,
+                     *               "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *             },
+                     *             "attempt": 1,
+                     *             "size": 480000,
+                     *             "pages": 20,
+                     *             "chunks": 64,
+                     *             "tokens": 1,
+                     *             "took_seconds": 1,
+                     *             "started_at": "2026-11-01T12:00:00Z",
+                     *             "finished_at": "2026-11-01T12:00:00Z"
+                     *           }
+                     *         ],
+                     *         "next_cursor": null
+                     *       },
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FamilyStatus"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10918,6 +20863,51 @@ export interface operations {
         };
     };
     on_job_failed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for every attempt: what was seen already may be dropped. */
+                "webhook-id": string;
+                /** @description `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; two of them while a secret is replaced. */
+                "webhook-signature": string;
+                /** @description Seconds since 1970; refuse what is older than some minutes. */
+                "webhook-timestamp": string;
+                /** @description The same as `webhook-signature`. */
+                "X-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobMessage"];
+            };
+        };
+        responses: {
+            /** @description It arrived. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Send no more: the endpoint is disabled. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It did not arrive: it is sent again, for a day. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    on_job_partially_completed: {
         parameters: {
             query?: never;
             header: {

@@ -48,6 +48,40 @@ test("a file has its name, a blob needs one, and a key makes one of two uploads"
   await assert.rejects(client.upload(new Blob(["x"])), /has no name/);
 });
 
+test("a set of files has an answer for each, and a project of it is waited for", async () => {
+  const files = [
+    new File(["# Water\n\nIt flows.\n"], "water.md"),
+    { path: "a/b/stone.md", content: new Blob(["# Stone\n\nIt lies still.\n"]) },
+    { path: "a/empty.md", content: new Blob([]) },
+  ];
+  const options = { name: "Rivers", metadata: { depth: 2 }, idempotencyKey: crypto.randomUUID() };
+  const made = await client.createFileSet(files, options);
+  assert.deepEqual(made.files.map((file) => [file.path, file.error?.code ?? null]), [
+    ["water.md", null],
+    ["a/b/stone.md", null],
+    ["a/empty.md", "empty_upload"],
+  ]);
+  assert.deepEqual([made.name, made.metadata], ["Rivers", { depth: 2 }]);
+  assert.equal((await client.createFileSet(files, options)).id, made.id);
+  const more = await client.uploadToFileSet(made.id, [{ path: "c.md", content: new Blob(["# C\n\nIt is.\n"]) }]);
+  assert.deepEqual(more.files.map((file) => file.path), ["c.md"]);
+
+  const { data: accepted } = await client.POST("/api/v1/projects", {
+    body: { name: "a project", file_set_id: made.id },
+  });
+  const waiting = client.wait(accepted!.job.id, { timeoutMs: 60_000 });
+  const params = { path: { project_id: accepted!.project.id } };
+  await client.POST("/api/v1/projects/{project_id}/cancel", { params });
+  assert.equal((await waiting).state, "cancelled");
+  const { data: report } = await client.GET("/api/v1/projects/{project_id}/errors", { params });
+  assert.deepEqual(report!.by_code, {});
+  const csv = { params: { ...params, query: { format: "csv" } }, parseAs: "text" } as const;
+  const { data: lines } = await client.GET("/api/v1/projects/{project_id}/errors", csv);
+  assert.ok(lines!.startsWith('"job_id","kind",'));
+  const { data: again } = await client.POST("/api/v1/projects/{project_id}/retry", { params });
+  assert.equal(again!.counts.queued, 3);
+});
+
 test("what is no URL is told at once, and a server that is away by its address", async () => {
   for (const wrong of ["nonsense", "localhost:8000", "http://", "ftp://127.0.0.1", ""]) {
     assert.throws(() => createClient({ url: wrong, token }), BadUrlError);

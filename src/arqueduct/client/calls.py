@@ -1,14 +1,12 @@
 """What both transports share: how a call is put together, what an answer means, and when to try again."""
 
-import os
 import random
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import IO, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -16,12 +14,12 @@ import httpx
 import msgspec
 
 from arqueduct.client.errors import APIError, BadURLError, ClientError, shown
+from arqueduct.client.uploads import OnDisk, Upload, can_be_read_again, parts
 
 __all__ = [
     "TRY_AGAIN",
     "Call",
     "OpenEnum",
-    "Upload",
     "Wait",
     "answer_of",
     "base_url",
@@ -33,9 +31,6 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
-
-Upload: TypeAlias = str | os.PathLike[str] | tuple[str, bytes | IO[bytes]]
-"""A file to send: its path, or a name and its bytes."""
 
 MOST_TRIES = 5
 LONGEST_PAUSE = 30.0
@@ -71,12 +66,20 @@ class Call(Generic[Result]):
     query: Mapping[str, object] = field(default_factory=dict)
     headers: Mapping[str, object] = field(default_factory=dict)
     body: object = None
-    file: Upload | None = None
+    form: Mapping[str, object] = field(default_factory=dict)
+    """Fields that go beside files. A mapping goes as JSON."""
+    files: Mapping[str, Sequence[Upload]] = field(default_factory=dict)
+    """By the field of the form that they go in."""
 
     @property
     def may_repeat(self) -> bool:
         """Whether doing it twice is the same as doing it once."""
         return self.method in SAFE or IDEMPOTENCY_KEY in self.headers
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """Not with a stream that was read and cannot go back."""
+        return all(can_be_read_again(file) for files in self.files.values() for file in files)
 
 
 @dataclass(frozen=True)
@@ -106,28 +109,34 @@ def bearer(token: str) -> str:
 
 @contextmanager
 def request_of(client: "httpx.Client | httpx.AsyncClient", call: "Call[Any]") -> Iterator[httpx.Request]:
-    """The request as it goes out; a file is read as it is sent. Values that are None are left out. Raises `OSError`."""
-    if call.file is None or isinstance(call.file, tuple):
-        yield _request(client, call, call.file)
-        return
-    path = Path(call.file)
-    with path.open("rb") as opened:
-        yield _request(client, call, (path.name, opened))
+    """The request as it goes out; files are read as they are sent. Values that are None are left out.
 
-
-def _request(
-    client: "httpx.Client | httpx.AsyncClient", call: "Call[Any]", file: tuple[str, bytes | IO[bytes]] | None
-) -> httpx.Request:
+    Raises `OSError` for a file that cannot be read.
+    """
     path = call.path.format_map({name: quote(str(value), safe="") for name, value in call.ids.items()})
     options: dict[str, Any] = {}
     headers = {name: str(value) for name, value in call.headers.items() if value is not None}
     if call.body is not None:
         options["content"] = msgspec.json.encode(call.body)
         headers["Content-Type"] = "application/json"
-    if file is not None:
-        options["files"] = {"file": file}
-    query = {name: _text(value) for name, value in call.query.items() if value is not None}
-    return client.build_request(call.method, path, params=query, headers=headers, **options)
+    files = [part for field, several in call.files.items() for part in parts(field, several)]
+    if call.form or call.files:
+        options["files"] = [*_fields(call.form), *files]
+    query = {name: _query(value) for name, value in call.query.items() if value is not None}
+    with ExitStack() as held:
+        for _, (_, content) in files:
+            if isinstance(content, OnDisk):
+                held.callback(content.close)
+        yield client.build_request(call.method, path, params=query, headers=headers, **options)
+
+
+def _fields(form: Mapping[str, object]) -> list[tuple[str, tuple[None, bytes]]]:
+    """Parts without a file name: so it is a form of many parts even when no file comes along."""
+    return [(name, (None, _field(value))) for name, value in form.items() if value is not None]
+
+
+def _field(value: object) -> bytes:
+    return msgspec.json.encode(value) if isinstance(value, Mapping) else _text(value).encode()
 
 
 def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
@@ -160,24 +169,34 @@ def _decoded(call: "Call[Any]", response: httpx.Response) -> object:
 def pause_before_next(call: "Call[Any]", tries: int, outcome: "httpx.Response | httpx.RequestError") -> Wait | None:
     """How long to wait before the next try; None: this outcome stands.
 
-    A request that never reached the server may always be sent again; one that did, only if doing it twice is harmless.
+    A request that never reached the server may always be sent again; one that did, only if doing it twice is harmless
+    and its files are still to be had.
     """
     if tries >= MOST_TRIES or isinstance(outcome, HOPELESS):
         return None
     if isinstance(outcome, httpx.Response):
-        if outcome.status_code not in TRY_AGAIN or not (call.may_repeat or outcome.status_code == 429):
+        is_harmless = call.may_repeat or outcome.status_code == 429
+        if outcome.status_code not in TRY_AGAIN or not (is_harmless and call.can_be_sent_again):
             return None
         told = outcome.headers.get("retry-after", "")
         if told.isdigit():
             return Wait(float(told)) if int(told) <= LONGEST_PAUSE else None
-    elif not (call.may_repeat or isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout)):
+    elif not (_never_arrived(outcome) or (call.may_repeat and call.can_be_sent_again)):
         return None
     return Wait(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)))  # noqa: S311  # spreads load
+
+
+def _never_arrived(error: httpx.RequestError) -> bool:
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
 def new_idempotency_key() -> str:
     """One a call, the same for each of its tries."""
     return uuid4().hex
+
+
+def _query(value: object) -> str | list[str]:
+    return [_text(each) for each in value] if isinstance(value, list | tuple | set) else _text(value)
 
 
 def _text(value: object) -> str:

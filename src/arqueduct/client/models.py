@@ -13,17 +13,44 @@ __all__ = [
     "Accepted",
     "Account",
     "Alive",
+    "Amounts",
     "AuditLine",
+    "Batch",
+    "BatchAccepted",
+    "BatchAsked",
     "CheckAnswer",
+    "ChildChoice",
+    "ChildCounts",
+    "ChildJob",
     "Chunk",
+    "Cost",
+    "DefaultProfile",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryDetails",
     "Document",
+    "DocumentChoice",
     "DocumentMessage",
     "DocumentPatch",
+    "DocumentsAdded",
+    "DocumentsNamed",
+    "Done",
     "Ended",
+    "ErrorPolicy",
+    "ErrorReport",
+    "Estimate",
     "EventType",
+    "FailedJob",
+    "FamilyStatus",
+    "FileAnswer",
+    "FileRefused",
+    "FileSet",
+    "FileSetChange",
+    "FileSetFile",
+    "FileSetFileChange",
+    "FileSetFilled",
+    "FileSetStatistics",
+    "Format",
     "InvitationAccepted",
     "InvitationAsked",
     "InvitationMade",
@@ -34,25 +61,36 @@ __all__ = [
     "JobError",
     "JobEvent",
     "JobMessage",
+    "JobNumbers",
     "JobSelection",
     "JobState",
     "KeyAsked",
     "KeyChange",
     "KeyMade",
     "KeyShown",
+    "LLMOptions",
     "Login",
     "Member",
     "Mode",
+    "OnError",
     "Outcome",
     "PageAuditLine",
+    "PageBatch",
+    "PageChildJob",
     "PageChunk",
     "PageDelivery",
     "PageDocument",
+    "PageFileSet",
+    "PageFileSetFile",
     "PageInvitationShown",
     "PageJob",
     "PageJobEvent",
     "PageKeyShown",
     "PageMember",
+    "PageProfile",
+    "PageProfileVersion",
+    "PageProject",
+    "PageProjectRun",
     "PageSessionShown",
     "PageWebhook",
     "PasswordRequest",
@@ -60,8 +98,22 @@ __all__ = [
     "Permission",
     "Person",
     "PingMessage",
+    "Pipeline",
+    "Pipelines",
     "Problem",
     "ProblemField",
+    "Processing",
+    "Profile",
+    "ProfileAsked",
+    "ProfileSettings",
+    "ProfileTried",
+    "ProfileVersion",
+    "Project",
+    "ProjectAccepted",
+    "ProjectAsked",
+    "ProjectChange",
+    "ProjectRun",
+    "ProjectRunAsked",
     "Proof",
     "ProviderAnswer",
     "ProviderPage",
@@ -74,20 +126,27 @@ __all__ = [
     "SearchAnswer",
     "SearchHit",
     "SearchRequest",
+    "Seconds",
     "ServiceAccountAsked",
     "ServiceAccountMade",
     "SessionShown",
     "SignedIn",
+    "Stage",
+    "StageNumbers",
     "Steered",
     "TenantChange",
     "TenantOfMine",
     "TenantShown",
+    "Throughput",
     "Ticket",
     "Tokens",
     "ToldDocument",
     "ToldError",
     "ToldJob",
+    "Verdict",
+    "VerdictFault",
     "Version",
+    "WaitNumbers",
     "Webhook",
     "WebhookAsked",
     "WebhookChange",
@@ -96,14 +155,27 @@ __all__ = [
 
 
 class EventType(OpenEnum):
-    """What can be told; sql/versions/0005 writes all of it down but the ping."""
+    """What can be told; sql/versions/0005 and 0007 write all of it down but the ping."""
 
     JOB_COMPLETED = "job.completed"
+    JOB_PARTIALLY_COMPLETED = "job.partially_completed"
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
     DOCUMENT_CREATED = "document.created"
     DOCUMENT_DELETED = "document.deleted"
     PING = "ping"
+
+
+class Format(OpenEnum):
+    """The formats Arqueduct reads, by media type."""
+
+    APPLICATION_PDF = "application/pdf"
+    APPLICATION_VND_OPENXMLFORMATS_OFFICEDOCUMENT_WORDPROCESSINGML_DOCUMENT = (
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    )
+    TEXT_HTML = "text/html"
+    TEXT_MARKDOWN = "text/markdown"
+    TEXT_PLAIN = "text/plain"
 
 
 class JobState(OpenEnum):
@@ -126,6 +198,13 @@ class Mode(OpenEnum):
     TEXT = "text"
 
 
+class OnError(OpenEnum):
+    """What becomes of the other children when some have failed."""
+
+    CONTINUE = "continue"
+    STOP_ON_ERROR = "stop_on_error"
+
+
 class Outcome(OpenEnum):
     """How one attempt at a job ended."""
 
@@ -145,6 +224,7 @@ class Permission(OpenEnum):
     SELF = "self"
     DOCUMENTS_READ = "documents:read"
     DOCUMENTS_WRITE = "documents:write"
+    PROFILES_WRITE = "profiles:write"
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
     JOBS_INSPECT = "jobs:inspect"
@@ -201,6 +281,17 @@ class Alive(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = "alive"
 
 
+class Amounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much it is."""
+
+    files: int
+    bytes: int
+    pages: int
+    """Of documents that were read."""
+    chunks: int
+    tokens: int
+
+
 class AuditLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did what, or tried to."""
 
@@ -226,11 +317,95 @@ class AuditLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids and states that are."""
 
 
+class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job whose children do the same to many documents."""
+
+    id: UUID
+    """Also that of its job."""
+    name: str | None
+    action: str
+    state: "JobState"
+    progress: float
+    documents: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class BatchAccepted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A batch, and its job."""
+
+    batch: "Batch"
+    job: "Job"
+
+
+class BatchAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same job for many documents."""
+
+    action: str | UnsetType = UNSET
+    """The kind of the jobs: any pipeline for documents that is installed."""
+    name: str | UnsetType = UNSET
+    document_ids: list[UUID] | UnsetType | None = UNSET
+    filter: "DocumentChoice | UnsetType | None" = UNSET
+    """Instead of naming them. An empty object: every document of the tenant."""
+    profile: str | UnsetType | None = UNSET
+    """Id or name of a processing profile of this pipeline. Null: none."""
+    policy: "ErrorPolicy | UnsetType" = UNSET
+
+
 class CheckAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is needed."""
 
     ok: bool
     detail: str
+
+
+class ChildChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which of those that failed are tried again. Nothing named: all that failed."""
+
+    error_code: str | UnsetType | None = UNSET
+    job_ids: list[UUID] | UnsetType | None = UNSET
+    with_cancelled: bool | UnsetType = UNSET
+    """Those too that were cancelled."""
+
+
+class ChildCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Children by state."""
+
+    total: int
+    queued: int
+    running: int
+    paused: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class ChildJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One child, which is about one document."""
+
+    job_id: UUID
+    kind: str
+    document_id: UUID | None
+    name: str | None
+    path: str | None
+    """Within the file set, where it is in one."""
+    state: "JobState"
+    stage: str
+    progress: float
+    message: str | None
+    details: dict[str, Any]
+    eta_seconds: int | None
+    error: "JobError | None"
+    attempt: int
+    size: int
+    pages: int
+    chunks: int
+    tokens: int
+    took_seconds: float | None
+    """From its first claim to its end, pauses and retries included."""
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -240,12 +415,32 @@ class Chunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ordinal: int
     """0 …, gapless."""
     text: str
-    pages: list[Any]
+    pages: tuple[int, int]
     """First and last page."""
     start: int
     end: int
     tokens: int
     heading: str | None
+
+
+class Cost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all attempts of all children have cost, those that failed too."""
+
+    tokens: int
+    """Bought from the embedder, estimated."""
+    embedding_requests: int
+    """Batches asked for; jobs share requests, so a provider may count fewer."""
+    cache_hits: int
+    """Vectors that were there already."""
+
+
+class DefaultProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The profile that every tenant has by itself. It has no id: a job, a project or a batch names it or names
+    none."""
+
+    name: str
+    version: int
+    settings: "ProfileSettings"
 
 
 class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -303,16 +498,31 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes."""
     sha256: str
     status: "JobState"
-    """The state of its job."""
+    """The state of its job; `uploaded` before it has one."""
     title: str | None
     pages: int | None
     characters: int | None
     chunks: int | None
     metadata: dict[str, Any]
     error: "JobError | None"
-    job_id: UUID
+    job_id: UUID | None
+    """Null before a job was made for it."""
     created_at: datetime
     updated_at: datetime
+
+
+class DocumentChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Documents that fit every field that is given."""
+
+    statuses: "list[JobState | Literal['uploaded']] | UnsetType | None" = UNSET
+    content_types: "list[Format] | UnsetType | None" = UNSET
+    file_set_id: UUID | UnsetType | None = UNSET
+    project_id: UUID | UnsetType | None = UNSET
+    """Those of its newest run."""
+    error_code: str | UnsetType | None = UNSET
+    """Of the document's newest job."""
+    created_after: datetime | UnsetType | None = UNSET
+    created_before: datetime | UnsetType | None = UNSET
 
 
 class DocumentMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -334,10 +544,196 @@ class DocumentPatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Replaces the whole of it. At most 16 kB as JSON, and eight levels deep."""
 
 
+class DocumentsAdded(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of the documents that were named."""
+
+    files: "list[FileAnswer]"
+    """In the order in which they were named."""
+
+
+class DocumentsNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Documents that are there already."""
+
+    document_ids: list[UUID]
+
+
+class Done(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was completed in an hour or a day (UTC)."""
+
+    began_at: datetime
+    jobs: int
+    documents: int
+    pages: int
+    chunks: int
+
+
 class Ended(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many sessions were ended, in all tenants."""
 
     ended: int
+
+
+class ErrorPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What becomes of the others when some fail."""
+
+    on_error: "OnError | UnsetType" = UNSET
+    """`continue`: all are tried. `stop_on_error`: once more failed than may, the others are cancelled."""
+    threshold: float | UnsetType | None = UNSET
+    """Share that may fail before the whole counts as failed. Left out: 1 for `continue`, 0 for `stop_on_error`."""
+
+
+class ErrorReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Failed jobs in the order in which they were made."""
+
+    by_code: dict[str, int]
+    """How many there are of each, over all pages."""
+    items: "list[FailedJob]"
+    next_cursor: str | None
+
+
+class Estimate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds until the end, from measured rates; docs/eta.md says how good it is."""
+
+    seconds: int
+    low: int
+    high: int
+
+
+class FailedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One job that failed."""
+
+    job_id: UUID
+    kind: str
+    project_id: UUID | None
+    document_id: UUID | None
+    name: str | None
+    path: str | None
+    """Within the file set of the project that was asked for."""
+    stage: str | None
+    """Where it failed."""
+    code: str
+    message: str | None
+    advice: str | None
+    """What to do."""
+    retryable: bool
+    """Whether trying again can help without a change."""
+    attempts: int
+    failed_at: datetime
+
+
+class FamilyStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a job with children stands at this moment, to the last child; live messages are a second behind."""
+
+    id: UUID
+    """Of the project or the batch."""
+    job_id: UUID
+    state: "JobState"
+    progress: float
+    """Mean of the children's progress, weighted by how long each was expected to take."""
+    message: str
+    policy: "ErrorPolicy"
+    counts: "ChildCounts"
+    bytes_done: int
+    bytes_total: int
+    pages_done: int
+    chunks_done: int
+    throughput: "Throughput | None"
+    """Null until the first child has begun."""
+    eta: "Estimate | None"
+    """Null while there is no basis for one, and once it has ended."""
+    errors: dict[str, int]
+    """Failed children by the code of their error."""
+    cost: "Cost"
+    slowest: "list[ChildJob]"
+    """Of those completed, at most five."""
+    failed: "list[ChildJob]"
+    """At most twenty; the error report has all."""
+    files: "PageChildJob"
+    """The first, in the order in which they were asked for; `next_cursor` is one of `files`."""
+    error: "JobError | None"
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class FileAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one file of a request."""
+
+    name: str
+    """The last step of its path."""
+    path: str | None
+    """In the set; null where what was sent cannot be one."""
+    document_id: UUID | None
+    accepted: bool
+    error: "FileRefused | None"
+
+
+class FileRefused(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a file was not taken into a set; the others are not hindered by it."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class FileSet(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named group of documents."""
+
+    id: UUID
+    name: str
+    description: str | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    """Of the set itself: files that come or go do not move it."""
+    archived_at: datetime | None
+
+
+class FileSetChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to change of a set; what is not named stays."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    """Replaces the whole of it. At most 16 kB as JSON, and eight levels deep."""
+
+
+class FileSetFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A document in a set."""
+
+    path: str
+    added_at: datetime
+    document: "Document"
+
+
+class FileSetFileChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a file lies in its set from now on."""
+
+    path: str
+    """Relative; made safe as with an upload. The document keeps its name."""
+
+
+class FileSetFilled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A set, and what became of the files that were sent."""
+
+    id: UUID
+    name: str
+    description: str | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    """Of the set itself: files that come or go do not move it."""
+    archived_at: datetime | None
+    files: "list[FileAnswer]"
+    """In the order in which they came."""
+
+
+class FileSetStatistics(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A set in numbers."""
+
+    total: "Amounts"
+    by_type: "dict[str, Amounts]"
+    by_status: "dict[str, Amounts]"
 
 
 class InvitationAccepted(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -390,10 +786,17 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int
     """0 before the first worker took it."""
     eta_seconds: int | None
+    """Seconds until it is done, as likely too many as too few; null: nobody can tell. Of a queued job, with its
+    wait, only where one job is asked for."""
+    eta_range: list[int] | None
+    """`[least, most]` seconds until it is done: what comes lies between them eight times in ten."""
     error: "JobError | None"
     document_id: UUID | None
     document_name: str | None
     parent_id: UUID | None
+    """Of a child: the job of the project or the batch that it belongs to."""
+    children: int | None
+    """Of the job of a project or a batch: how many it was made with. Null for a job that workers run."""
     seq: int
     """Grows with every change; live messages carry the same number."""
     created_at: datetime
@@ -461,9 +864,23 @@ class JobEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class JobMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The body of `job.…`."""
 
-    type: Literal["job.completed", "job.failed", "job.cancelled"]
+    type: Literal["job.completed", "job.partially_completed", "job.failed", "job.cancelled"]
     timestamp: datetime
     data: "ToldJob"
+
+
+class JobNumbers(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whole jobs of a kind, as far as they completed, and what they made."""
+
+    kind: str
+    completed: int
+    deaths: int
+    """Attempts whose worker died before any stage began."""
+    seconds: "Seconds"
+    """Of the attempt that completed."""
+    documents: int
+    pages: int
+    chunks: int
 
 
 class JobSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -474,6 +891,8 @@ class JobSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kinds: list[str] | UnsetType | None = UNSET
     """`webhook.deliver` needs `webhooks:write`; where no kind is named, such jobs are not meant."""
     document_ids: list[UUID] | UnsetType | None = UNSET
+    parent_id: UUID | UnsetType | None = UNSET
+    """The project's or the batch's job of which they are children."""
     user_id: UUID | UnsetType | None = UNSET
     """Who created them."""
     error_code: str | UnsetType | None = UNSET
@@ -532,6 +951,17 @@ class KeyShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To the minute."""
 
 
+class LLMOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which language model a stage should ask, and how. A field that is null is the stage's own choice."""
+
+    model: str | UnsetType | None = UNSET
+    """The name of the model, as its provider has it."""
+    temperature: float | UnsetType | None = UNSET
+    """0: the likeliest words; higher: more variety."""
+    max_tokens: int | UnsetType | None = UNSET
+    """The longest answer."""
+
+
 class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who says who he is."""
 
@@ -563,6 +993,22 @@ class PageAuditLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Pass it as `cursor` for the next page; null on the last one."""
 
 
+class PageBatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[Batch]"""
+
+    items: "list[Batch]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageChildJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[ChildJob]"""
+
+    items: "list[ChildJob]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
 class PageChunk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Page[Chunk]"""
 
@@ -583,6 +1029,22 @@ class PageDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Page[Document]"""
 
     items: "list[Document]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageFileSetFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[FileSetFile]"""
+
+    items: "list[FileSetFile]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageFileSet(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[FileSet]"""
+
+    items: "list[FileSet]"
     next_cursor: str | None
     """Pass it as `cursor` for the next page; null on the last one."""
 
@@ -623,6 +1085,38 @@ class PageMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Page[Member]"""
 
     items: "list[Member]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageProfileVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[ProfileVersion]"""
+
+    items: "list[ProfileVersion]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[Profile]"""
+
+    items: "list[Profile]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageProjectRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[ProjectRun]"""
+
+    items: "list[ProjectRun]"
+    next_cursor: str | None
+    """Pass it as `cursor` for the next page; null on the last one."""
+
+
+class PageProject(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Page[Project]"""
+
+    items: "list[Project]"
     next_cursor: str | None
     """Pass it as `cursor` for the next page; null on the last one."""
 
@@ -674,6 +1168,25 @@ class PingMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, Any]
 
 
+class Pipeline(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pipeline that profiles can name."""
+
+    kind: str
+    about: str
+    stages: list[str]
+    """Those that run where a profile names none, in order of flow; the last one is the last of every profile."""
+    choice: "list[Stage]"
+    """All that a profile can name."""
+
+
+class Pipelines(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is installed on the workers."""
+
+    pipelines: "list[Pipeline]"
+    embedder: str
+    """The embedding model."""
+
+
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9457; every answer of 400 and above is one."""
 
@@ -705,6 +1218,159 @@ class ProblemField(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which parameter …"""
     in_: str | None = field(default=None, name="in")
     """… of `path`, `query` or `header`."""
+
+
+class Processing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How processing went in a stretch of time, by when each run ended."""
+
+    from_: datetime = field(name="from")
+    """As asked, rounded down to the hour; to the day where only days are kept any more."""
+    to: datetime
+    """As asked, rounded up alike. What ended at this moment does not count."""
+    scope: Literal["user", "tenant"]
+    """Of one user's jobs, or of all the tenant's."""
+    group: Literal["hour", "day"]
+    """Of the series."""
+    relative_error: float
+    """Bound of the error of percentiles, of what takes a millisecond or more."""
+    stages: "list[StageNumbers]"
+    jobs: "list[JobNumbers]"
+    waits: "list[WaitNumbers]"
+    series: "list[Done]"
+    """Every hour or day, those without anything too; of the first and the last one only what lies in the range."""
+
+
+class Profile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A processing profile, as it is now."""
+
+    id: UUID
+    name: str
+    description: str | None
+    version: int
+    """Grows by one with other settings."""
+    settings: "ProfileSettings"
+    created_by: UUID | None
+    """Null: the user is no more."""
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+    """Since when nothing new can be begun with it."""
+
+
+class ProfileAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile as it is to be."""
+
+    settings: "ProfileSettings | UnsetType" = UNSET
+    name: str
+    """Among the tenant's own; not `default`, which is built in, and nothing that looks like an id."""
+    description: str | UnsetType | None = UNSET
+
+
+class ProfileSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How documents are processed. Each field has a default; all defaults together are the profile `default`."""
+
+    pipeline: str | UnsetType = UNSET
+    """The kind of the jobs."""
+    stages: list[str] | UnsetType | None = UNSET
+    """Their stages, in order of flow. Null: those that the pipeline has by itself."""
+    options: dict[str, dict[str, Any]] | UnsetType = UNSET
+    """What is said to stages, by their names; GET /api/v1/pipelines has the schemas. At most 16 kB as JSON."""
+    llm: "LLMOptions | UnsetType" = UNSET
+    """For plugin stages that ask a language model; no built-in stage does."""
+    embedder: str | UnsetType | None = UNSET
+    """The embedding model that the installation must have. Null: whichever it has."""
+    duplicates: Literal["process", "skip"] | UnsetType = UNSET
+    """What becomes of a document whose bytes the same set has already."""
+    priority: Literal["interactive", "normal", "bulk"] | UnsetType = UNSET
+    """Which of the tenant's own jobs goes first."""
+    max_failures: int | UnsetType | None = UNSET
+    """Failed attempts after which a job is failed. Null: as every job has it."""
+
+
+class ProfileTried(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings that are only looked at."""
+
+    settings: "ProfileSettings | UnsetType" = UNSET
+
+
+class ProfileVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a profile said at a time."""
+
+    version: int
+    settings: "ProfileSettings"
+    created_by: UUID | None
+    created_at: datetime
+
+
+class Project(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file set that is processed under a profile."""
+
+    id: UUID
+    name: str
+    description: str | None
+    file_set_id: UUID | None
+    """Null: the set was deleted since."""
+    job_id: UUID
+    """Of its newest run."""
+    state: "JobState"
+    """Of its newest run, up to a second old; `status` has it to the last file."""
+    progress: float
+    files: int
+    """That its newest run was made with."""
+    created_at: datetime
+    updated_at: datetime
+    archived_at: datetime | None
+
+
+class ProjectAccepted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A project, and the job whose children process its files."""
+
+    project: "Project"
+    job: "Job"
+
+
+class ProjectAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file set to be processed."""
+
+    name: str
+    description: str | UnsetType | None = UNSET
+    file_set_id: UUID
+    profile: str | UnsetType | None = UNSET
+    """Id or name of a processing profile, as it is now. Null: the built-in one."""
+    policy: "ErrorPolicy | UnsetType" = UNSET
+
+
+class ProjectChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to change of a project; what is not named stays."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+
+
+class ProjectRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One time that the project was processed."""
+
+    number: int
+    """1 …"""
+    job_id: UUID
+    profile_id: UUID | None
+    """Null: the built-in one."""
+    profile_name: str
+    profile_version: int
+    skipped: int
+    """Duplicates that the profile says to leave out."""
+    state: "JobState"
+    progress: float
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ProjectRunAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Processing the same files once more."""
+
+    profile: str | UnsetType | None = UNSET
+    """Id or name of a processing profile, as it is now. Null: the built-in one."""
+    policy: "ErrorPolicy | UnsetType" = UNSET
 
 
 class Proof(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -801,7 +1467,7 @@ class SearchHit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     highlight: str
     """HTML: escaped text with found words in `<mark>`."""
-    pages: list[Any]
+    pages: tuple[int, int]
     heading: str | None
     score: float
     """Comparable within one answer only."""
@@ -818,6 +1484,16 @@ class SearchRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: int | UnsetType = UNSET
     document_ids: list[UUID] | UnsetType | None = UNSET
     """Look only into these; those of other tenants are passed over."""
+
+
+class Seconds(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of those that went well. Percentiles are within `relative_error` of what was measured; null where nothing
+    was."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
 
 
 class ServiceAccountAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -852,7 +1528,7 @@ class SignedIn(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     access_token: str
     """Send it as `Authorization: Bearer`."""
-    token_type: "Literal['Bearer']" = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     """Seconds until the access token is over."""
     refresh_token: str
@@ -862,6 +1538,39 @@ class SignedIn(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: "TenantOfMine"
     other_tenants: "list[TenantOfMine]"
     """Sign in again with `tenant_id` to work there."""
+
+
+class Stage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stage, where a pipeline can have it."""
+
+    name: str
+    label: str
+    """What clients see while it runs."""
+    version: str
+    about: str
+    needs: list[str]
+    """Stages that must run before it."""
+    before: str | None
+    """A stage that must run after it, where the profile has it."""
+    after: str | None
+    """A stage that must run before it, where the profile has it."""
+    optional: bool
+    """Whether a profile may leave it out, as far as no other stage needs it."""
+    options: dict[str, Any] | None
+    """The JSON schema of its options, as a form can be drawn from; null: it takes none."""
+
+
+class StageNumbers(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stage of a kind of job, in all attempts."""
+
+    kind: str
+    stage: str
+    runs: int
+    """That ended, well or in an error. One that was stopped, by a cancel say, is none."""
+    errors: int
+    error_rate: float
+    errors_by_code: dict[str, int]
+    seconds: "Seconds"
 
 
 class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -897,6 +1606,15 @@ class TenantShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
 
 
+class Throughput(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Since the first child began, to now or to the end."""
+
+    elapsed_seconds: float
+    documents_per_hour: float
+    pages_per_hour: float
+    bytes_per_second: float
+
+
 class Ticket(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A pass for one live connection."""
 
@@ -909,7 +1627,7 @@ class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     access_token: str
     """Send it as `Authorization: Bearer`."""
-    token_type: "Literal['Bearer']" = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     """Seconds until the access token is over."""
     refresh_token: str
@@ -921,7 +1639,8 @@ class ToldDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A document that came or went."""
 
     document_id: UUID
-    job_id: UUID
+    job_id: UUID | None
+    """Null where no job has processed it: it was uploaded into a file set."""
     content_type: str
     size: int
 
@@ -939,10 +1658,25 @@ class ToldJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     job_id: UUID
     kind: str
-    state: Literal["completed", "failed", "cancelled"]
+    state: Literal["completed", "partially_completed", "failed", "cancelled"]
     document_id: UUID | None
     attempt: int
     error: "ToldError | None"
+
+
+class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a profile with these settings could be made now."""
+
+    is_valid: bool
+    errors: "list[VerdictFault]"
+
+
+class VerdictFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong in one place."""
+
+    detail: str
+    pointer: str
+    """Where in the body, as a JSON pointer."""
 
 
 class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -950,6 +1684,14 @@ class Version(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str = "arqueduct"
     version: str = "0.1.0"
+
+
+class WaitNumbers(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From due to taken by a worker."""
+
+    kind: str
+    attempts: int
+    seconds: "Seconds"
 
 
 class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,12 +1,14 @@
 """The operations of the API. Written by clients/python.py; do not edit."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from arqueduct.client import models
-from arqueduct.client.calls import Call, Upload, new_idempotency_key
+from arqueduct.client.calls import Call, new_idempotency_key
 from arqueduct.client.transport import AsyncTransport, Transport
+from arqueduct.client.uploads import Upload
 
 __all__ = ["AsyncOperations", "Operations"]
 
@@ -32,7 +34,7 @@ class Operations(Transport):
             answers=models.Accepted,
             query={"priority": priority},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
-            file=file,
+            files={"file": [file]},
         )
         return self.call(call)
 
@@ -67,9 +69,9 @@ class Operations(Transport):
             method="PATCH",
             path="/api/v1/documents/{document_id}",
             answers=models.Document,
+            body=body,
             ids={"document_id": document_id},
             headers={"If-Match": if_match},
-            body=body,
         )
         return self.call(call)
 
@@ -114,14 +116,565 @@ class Operations(Transport):
         )
         return self.call(call)
 
+    def create_file_set(
+        self,
+        files: Sequence[Upload] = (),
+        *,
+        name: str,
+        idempotency_key: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> models.FileSetFilled:
+        """Makes a set out of a form (multipart/form-data): `name`, `description`, `metadata` (a JSON object), and
+        any number of parts `files`, none too.
+
+        The file name of a part may be a path such as `2026/march/lease.pdf`: it is kept as the file's path in
+        the set, and its last step is the name of the document. Every file gets an answer of its own, and one
+        that is refused (too large, empty, of no known type, or there already) hinders no other. Nothing is
+        processed yet: documents are `uploaded`."""
+        call: Call[models.FileSetFilled] = Call(
+            method="POST",
+            path="/api/v1/file-sets",
+            answers=models.FileSetFilled,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+            form={"name": name, "description": description, "metadata": metadata},
+            files={"files": files},
+        )
+        return self.call(call)
+
+    def list_file_sets(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageFileSet:
+        """The newest first."""
+        call: Call[models.PageFileSet] = Call(
+            method="GET", path="/api/v1/file-sets", answers=models.PageFileSet, query={"limit": limit, "cursor": cursor}
+        )
+        return self.call(call)
+
+    def get_file_set(self, file_set_id: UUID, *, if_none_match: str | None = None) -> models.FileSet:
+        """The set itself; its files and its statistics have addresses of their own."""
+        call: Call[models.FileSet] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=models.FileSet,
+            ids={"file_set_id": file_set_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return self.call(call)
+
+    def change_file_set(
+        self, file_set_id: UUID, body: models.FileSetChange, *, if_match: str | None = None
+    ) -> models.FileSet:
+        """Changes name, description or metadata."""
+        call: Call[models.FileSet] = Call(
+            method="PATCH",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=models.FileSet,
+            body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"If-Match": if_match},
+        )
+        return self.call(call)
+
+    def delete_file_set(self, file_set_id: UUID, *, documents: bool | None = None) -> None:
+        """Removes the set. Should it fail half-way with `documents=true`, send it again: the set goes last."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=type(None),
+            ids={"file_set_id": file_set_id},
+            query={"documents": documents},
+        )
+        return self.call(call)
+
+    def upload_to_file_set(
+        self, file_set_id: UUID, files: Sequence[Upload], *, idempotency_key: str | None = None
+    ) -> models.FileSetFilled:
+        """Takes more files into a set, as with making one (multipart/form-data, fields `files`)."""
+        call: Call[models.FileSetFilled] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/files",
+            answers=models.FileSetFilled,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+            files={"files": files},
+        )
+        return self.call(call)
+
+    def list_file_set_files(
+        self,
+        file_set_id: UUID,
+        *,
+        status: models.JobState | Literal["uploaded"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageFileSetFile:
+        """In the order in which the documents were uploaded."""
+        call: Call[models.PageFileSetFile] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}/files",
+            answers=models.PageFileSetFile,
+            ids={"file_set_id": file_set_id},
+            query={"status": status, "limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def change_file_set_file(
+        self, file_set_id: UUID, document_id: UUID, body: models.FileSetFileChange
+    ) -> models.FileSetFile:
+        """Moves a file within its set. The document keeps its name."""
+        call: Call[models.FileSetFile] = Call(
+            method="PATCH",
+            path="/api/v1/file-sets/{file_set_id}/files/{document_id}",
+            answers=models.FileSetFile,
+            body=body,
+            ids={"file_set_id": file_set_id, "document_id": document_id},
+        )
+        return self.call(call)
+
+    def remove_file_set_file(self, file_set_id: UUID, document_id: UUID) -> None:
+        """Takes a document out of the set. The document stays."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/file-sets/{file_set_id}/files/{document_id}",
+            answers=type(None),
+            ids={"file_set_id": file_set_id, "document_id": document_id},
+        )
+        return self.call(call)
+
+    def add_documents_to_file_set(
+        self, file_set_id: UUID, body: models.DocumentsNamed, *, idempotency_key: str | None = None
+    ) -> models.DocumentsAdded:
+        """Puts documents that are there already into the set, each under its name; an answer for each."""
+        call: Call[models.DocumentsAdded] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/documents",
+            answers=models.DocumentsAdded,
+            body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def get_file_set_statistics(self, file_set_id: UUID) -> models.FileSetStatistics:
+        """Files, bytes, pages, chunks and tokens: in all, by type and by status.
+
+        Files that come or go are counted at once; what jobs do meanwhile, after two seconds at most."""
+        call: Call[models.FileSetStatistics] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}/statistics",
+            answers=models.FileSetStatistics,
+            ids={"file_set_id": file_set_id},
+        )
+        return self.call(call)
+
+    def create_project(
+        self, body: models.ProjectAsked, *, idempotency_key: str | None = None
+    ) -> models.ProjectAccepted:
+        """Looks whether the set can be processed, makes a job for each of its files, and starts them: all or
+        nothing."""
+        call: Call[models.ProjectAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects",
+            answers=models.ProjectAccepted,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def list_projects(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageProject:
+        """The newest first."""
+        call: Call[models.PageProject] = Call(
+            method="GET", path="/api/v1/projects", answers=models.PageProject, query={"limit": limit, "cursor": cursor}
+        )
+        return self.call(call)
+
+    def get_project(self, project_id: UUID, *, if_none_match: str | None = None) -> models.Project:
+        """One project; its status, files and runs have addresses of their own."""
+        call: Call[models.Project] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}",
+            answers=models.Project,
+            ids={"project_id": project_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return self.call(call)
+
+    def change_project(
+        self, project_id: UUID, body: models.ProjectChange, *, if_match: str | None = None
+    ) -> models.Project:
+        """Changes name or description."""
+        call: Call[models.Project] = Call(
+            method="PATCH",
+            path="/api/v1/projects/{project_id}",
+            answers=models.Project,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"If-Match": if_match},
+        )
+        return self.call(call)
+
+    def delete_project(self, project_id: UUID) -> None:
+        """Removes the project and the list of its runs. Its file set, documents and jobs stay."""
+        call: Call[None] = Call(
+            method="DELETE", path="/api/v1/projects/{project_id}", answers=type(None), ids={"project_id": project_id}
+        )
+        return self.call(call)
+
+    def get_project_status(
+        self, project_id: UUID, *, state: models.JobState | None = None, limit: int | None = None
+    ) -> models.FamilyStatus:
+        """How its newest run stands: counters, throughput, time left, errors, cost, and the first of its files."""
+        call: Call[models.FamilyStatus] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/status",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            query={"state": state, "limit": limit},
+        )
+        return self.call(call)
+
+    def list_project_files(
+        self,
+        project_id: UUID,
+        *,
+        state: models.JobState | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageChildJob:
+        """Every file of its newest run with its progress, in the order of the paths."""
+        call: Call[models.PageChildJob] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/files",
+            answers=models.PageChildJob,
+            ids={"project_id": project_id},
+            query={"state": state, "limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def list_project_runs(
+        self, project_id: UUID, *, limit: int | None = None, cursor: str | None = None
+    ) -> models.PageProjectRun:
+        """Each time it was processed, the newest first."""
+        call: Call[models.PageProjectRun] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/runs",
+            answers=models.PageProjectRun,
+            ids={"project_id": project_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def run_project(
+        self, project_id: UUID, body: models.ProjectRunAsked, *, idempotency_key: str | None = None
+    ) -> models.ProjectAccepted:
+        """Processes the files of the set once more, as they are now, under this or another profile."""
+        call: Call[models.ProjectAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/runs",
+            answers=models.ProjectAccepted,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def get_project_errors(
+        self, project_id: UUID, *, error_code: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> models.ErrorReport:
+        """What failed in its newest run, where, why, and what to do; as CSV all of it at once.
+
+        To try some of it again, send the jobs' ids, or a code, to `retry`."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/errors",
+            answers=models.ErrorReport,
+            ids={"project_id": project_id},
+            query={"error_code": error_code, "limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def get_project_errors_csv(self, project_id: UUID, *, error_code: str | None = None) -> str:
+        """What `get_project_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/errors",
+            answers=str,
+            ids={"project_id": project_id},
+            query={"error_code": error_code, "format": "csv"},
+        )
+        return self.call(call)
+
+    def cancel_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Ends waiting files at once and asks the workers of running ones to stop; what is completed stays."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/cancel",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def pause_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts waiting files aside and asks the workers of running ones to stop; what is done is kept."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/pause",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def resume_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts paused files back into the queue."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/resume",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def retry_project(
+        self, project_id: UUID, body: models.ChildChoice | None = None, *, idempotency_key: str | None = None
+    ) -> models.FamilyStatus:
+        """Puts the files that failed back into the queue, all or those of a choice, and no others."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/retry",
+            answers=models.FamilyStatus,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def create_batch(self, body: models.BatchAsked, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Makes a job for each document that is named, or that fits the filter now, and starts them: all or
+        nothing."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/batches",
+            answers=models.BatchAccepted,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def list_batches(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageBatch:
+        """The newest first."""
+        call: Call[models.PageBatch] = Call(
+            method="GET", path="/api/v1/batches", answers=models.PageBatch, query={"limit": limit, "cursor": cursor}
+        )
+        return self.call(call)
+
+    def get_batch(
+        self, batch_id: UUID, *, state: models.JobState | None = None, limit: int | None = None
+    ) -> models.FamilyStatus:
+        """How it stands: counters, throughput, time left, errors, cost, and the first of its documents."""
+        call: Call[models.FamilyStatus] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            query={"state": state, "limit": limit},
+        )
+        return self.call(call)
+
+    def list_batch_files(
+        self,
+        batch_id: UUID,
+        *,
+        state: models.JobState | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageChildJob:
+        """Every document with the progress of its job."""
+        call: Call[models.PageChildJob] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/files",
+            answers=models.PageChildJob,
+            ids={"batch_id": batch_id},
+            query={"state": state, "limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def get_batch_errors(
+        self, batch_id: UUID, *, error_code: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> models.ErrorReport:
+        """What failed, where, why, and what to do; as CSV all of it at once."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/errors",
+            answers=models.ErrorReport,
+            ids={"batch_id": batch_id},
+            query={"error_code": error_code, "limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def get_batch_errors_csv(self, batch_id: UUID, *, error_code: str | None = None) -> str:
+        """What `get_batch_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/errors",
+            answers=str,
+            ids={"batch_id": batch_id},
+            query={"error_code": error_code, "format": "csv"},
+        )
+        return self.call(call)
+
+    def cancel_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Ends waiting jobs at once and asks the workers of running ones to stop."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/cancel",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def pause_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts waiting jobs aside and asks the workers of running ones to stop; what is done is kept."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/pause",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def resume_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts paused jobs back into the queue."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/resume",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def retry_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts the jobs that failed back into the queue, and no others."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/retry",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def list_profiles(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageProfile:
+        """Each as it is now, the newest first. Archived ones are left out, and so is `default`, which is built in."""
+        call: Call[models.PageProfile] = Call(
+            method="GET", path="/api/v1/profiles", answers=models.PageProfile, query={"limit": limit, "cursor": cursor}
+        )
+        return self.call(call)
+
+    def create_profile(self, body: models.ProfileAsked, *, idempotency_key: str | None = None) -> models.Profile:
+        """Its first version. The settings are checked against what the workers have installed."""
+        call: Call[models.Profile] = Call(
+            method="POST",
+            path="/api/v1/profiles",
+            answers=models.Profile,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def validate_profile(self, body: models.ProfileTried) -> models.Verdict:
+        """Says what is wrong with settings, and keeps nothing."""
+        call: Call[models.Verdict] = Call(
+            method="POST", path="/api/v1/profiles/validate", answers=models.Verdict, body=body
+        )
+        return self.call(call)
+
+    def get_default_profile(self) -> models.DefaultProfile:
+        """The profile that every tenant has by itself; what names no profile is processed by it."""
+        call: Call[models.DefaultProfile] = Call(
+            method="GET", path="/api/v1/profiles/default", answers=models.DefaultProfile
+        )
+        return self.call(call)
+
+    def get_profile(self, profile_id: UUID, *, if_none_match: str | None = None) -> models.Profile:
+        """One as it is now, be it archived."""
+        call: Call[models.Profile] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}",
+            answers=models.Profile,
+            ids={"profile_id": profile_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return self.call(call)
+
+    def change_profile(
+        self, profile_id: UUID, body: models.ProfileAsked, *, if_match: str | None = None
+    ) -> models.Profile:
+        """Other settings are a new version, for what is begun from now on; the old one stays for what was begun
+        with it.
+
+        The same settings are no new version, so that this may be sent twice. An archived profile is 404."""
+        call: Call[models.Profile] = Call(
+            method="PUT",
+            path="/api/v1/profiles/{profile_id}",
+            answers=models.Profile,
+            body=body,
+            ids={"profile_id": profile_id},
+            headers={"If-Match": if_match},
+        )
+        return self.call(call)
+
+    def archive_profile(self, profile_id: UUID, *, if_match: str | None = None) -> None:
+        """Nothing new begins with it, and its name is free again. Its versions stay for what was begun with them."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/profiles/{profile_id}",
+            answers=type(None),
+            ids={"profile_id": profile_id},
+            headers={"If-Match": if_match},
+        )
+        return self.call(call)
+
+    def list_profile_versions(
+        self, profile_id: UUID, *, limit: int | None = None, cursor: str | None = None
+    ) -> models.PageProfileVersion:
+        """What it said, the newest first."""
+        call: Call[models.PageProfileVersion] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}/versions",
+            answers=models.PageProfileVersion,
+            ids={"profile_id": profile_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def get_profile_version(self, profile_id: UUID, version: int) -> models.ProfileVersion:
+        """What it said then."""
+        call: Call[models.ProfileVersion] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}/versions/{version}",
+            answers=models.ProfileVersion,
+            ids={"profile_id": profile_id, "version": version},
+        )
+        return self.call(call)
+
+    def list_pipelines(self) -> models.Pipelines:
+        """Pipelines that a profile can name, the stages of each, and the options of each stage as a JSON schema."""
+        call: Call[models.Pipelines] = Call(method="GET", path="/api/v1/pipelines", answers=models.Pipelines)
+        return self.call(call)
+
     def cancel_jobs(self, body: models.JobSelection, *, idempotency_key: str | None = None) -> models.Steered:
         """Ends waiting jobs at once and asks the workers of running ones to stop; 10,000 a request."""
         call: Call[models.Steered] = Call(
             method="POST",
             path="/api/v1/jobs/cancel",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -131,8 +684,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/jobs/pause",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -142,8 +695,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/jobs/resume",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -156,8 +709,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/jobs/retry",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -167,11 +720,13 @@ class Operations(Transport):
         state: models.JobState | None = None,
         kind: str | None = None,
         document_id: UUID | None = None,
+        parent_id: UUID | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         sort: Literal["-created_at"] | None = None,
     ) -> models.PageJob:
-        """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
+        """The newest first; of a project or a batch with `parent_id`. The kind `webhook.deliver` needs
+        `webhooks:read`."""
         call: Call[models.PageJob] = Call(
             method="GET",
             path="/api/v1/jobs",
@@ -180,6 +735,7 @@ class Operations(Transport):
                 "state": state,
                 "kind": kind,
                 "document_id": document_id,
+                "parent_id": parent_id,
                 "limit": limit,
                 "cursor": cursor,
                 "sort": sort,
@@ -258,6 +814,61 @@ class Operations(Transport):
         )
         return self.call(call)
 
+    def list_errors(
+        self,
+        *,
+        error_code: str | None = None,
+        kind: str | None = None,
+        user_id: UUID | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.ErrorReport:
+        """What failed, where, why, and what to do; as CSV all of it at once.
+
+        To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/errors",
+            answers=models.ErrorReport,
+            query={
+                "error_code": error_code,
+                "kind": kind,
+                "user_id": user_id,
+                "after": after,
+                "before": before,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+        return self.call(call)
+
+    def list_errors_csv(
+        self,
+        *,
+        error_code: str | None = None,
+        kind: str | None = None,
+        user_id: UUID | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> str:
+        """What `list_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/errors",
+            answers=str,
+            query={
+                "error_code": error_code,
+                "kind": kind,
+                "user_id": user_id,
+                "after": after,
+                "before": before,
+                "format": "csv",
+            },
+        )
+        return self.call(call)
+
     def get_queue(self) -> models.Queue:
         """How many jobs of the tenant are not finished, and what decides when they run."""
         call: Call[models.Queue] = Call(method="GET", path="/api/v1/queue", answers=models.Queue)
@@ -275,6 +886,27 @@ class Operations(Transport):
         call: Call[models.Ticket] = Call(method="POST", path="/api/v1/ws/tickets", answers=models.Ticket)
         return self.call(call)
 
+    def get_processing(
+        self,
+        *,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        user: str | None = None,
+        kind: str | None = None,
+        group: Literal["hour", "day"] | None = None,
+    ) -> models.Processing:
+        """Per stage how often, how long and with which errors; waits; what was done by the hour or the day.
+
+        Numbers are of runs that ended within the range, which is rounded to whole hours; they follow within
+        seconds."""
+        call: Call[models.Processing] = Call(
+            method="GET",
+            path="/api/v1/analytics/processing",
+            answers=models.Processing,
+            query={"from": from_, "to": to, "user": user, "kind": kind, "group": group},
+        )
+        return self.call(call)
+
     def get_tenant(self, *, if_none_match: str | None = None) -> models.TenantShown:
         """The tenant of the caller."""
         call: Call[models.TenantShown] = Call(
@@ -285,7 +917,7 @@ class Operations(Transport):
     def change_tenant(self, body: models.TenantChange, *, if_match: str | None = None) -> models.TenantShown:
         """Gives it another name."""
         call: Call[models.TenantShown] = Call(
-            method="PATCH", path="/api/v1/tenant", answers=models.TenantShown, headers={"If-Match": if_match}, body=body
+            method="PATCH", path="/api/v1/tenant", answers=models.TenantShown, body=body, headers={"If-Match": if_match}
         )
         return self.call(call)
 
@@ -301,7 +933,7 @@ class Operations(Transport):
 
         Invitations that he sent and could not send any more are revoked."""
         call: Call[models.Member] = Call(
-            method="PATCH", path="/api/v1/members/{user_id}", answers=models.Member, ids={"user_id": user_id}, body=body
+            method="PATCH", path="/api/v1/members/{user_id}", answers=models.Member, body=body, ids={"user_id": user_id}
         )
         return self.call(call)
 
@@ -333,8 +965,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/service-accounts",
             answers=models.ServiceAccountMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -348,8 +980,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/invitations",
             answers=models.InvitationMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -405,15 +1037,15 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/keys",
             answers=models.KeyMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
     def change_key(self, key_id: UUID, body: models.KeyChange) -> models.KeyShown:
         """Gives a key another name or, with `keys:all`, another rate."""
         call: Call[models.KeyShown] = Call(
-            method="PATCH", path="/api/v1/keys/{key_id}", answers=models.KeyShown, ids={"key_id": key_id}, body=body
+            method="PATCH", path="/api/v1/keys/{key_id}", answers=models.KeyShown, body=body, ids={"key_id": key_id}
         )
         return self.call(call)
 
@@ -569,8 +1201,8 @@ class Operations(Transport):
             method="POST",
             path="/api/v1/webhooks",
             answers=models.WebhookMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -587,8 +1219,8 @@ class Operations(Transport):
             method="PATCH",
             path="/api/v1/webhooks/{webhook_id}",
             answers=models.Webhook,
-            ids={"webhook_id": webhook_id},
             body=body,
+            ids={"webhook_id": webhook_id},
         )
         return self.call(call)
 
@@ -704,7 +1336,7 @@ class AsyncOperations(AsyncTransport):
             answers=models.Accepted,
             query={"priority": priority},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
-            file=file,
+            files={"file": [file]},
         )
         return await self.call(call)
 
@@ -739,9 +1371,9 @@ class AsyncOperations(AsyncTransport):
             method="PATCH",
             path="/api/v1/documents/{document_id}",
             answers=models.Document,
+            body=body,
             ids={"document_id": document_id},
             headers={"If-Match": if_match},
-            body=body,
         )
         return await self.call(call)
 
@@ -786,14 +1418,567 @@ class AsyncOperations(AsyncTransport):
         )
         return await self.call(call)
 
+    async def create_file_set(
+        self,
+        files: Sequence[Upload] = (),
+        *,
+        name: str,
+        idempotency_key: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> models.FileSetFilled:
+        """Makes a set out of a form (multipart/form-data): `name`, `description`, `metadata` (a JSON object), and
+        any number of parts `files`, none too.
+
+        The file name of a part may be a path such as `2026/march/lease.pdf`: it is kept as the file's path in
+        the set, and its last step is the name of the document. Every file gets an answer of its own, and one
+        that is refused (too large, empty, of no known type, or there already) hinders no other. Nothing is
+        processed yet: documents are `uploaded`."""
+        call: Call[models.FileSetFilled] = Call(
+            method="POST",
+            path="/api/v1/file-sets",
+            answers=models.FileSetFilled,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+            form={"name": name, "description": description, "metadata": metadata},
+            files={"files": files},
+        )
+        return await self.call(call)
+
+    async def list_file_sets(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageFileSet:
+        """The newest first."""
+        call: Call[models.PageFileSet] = Call(
+            method="GET", path="/api/v1/file-sets", answers=models.PageFileSet, query={"limit": limit, "cursor": cursor}
+        )
+        return await self.call(call)
+
+    async def get_file_set(self, file_set_id: UUID, *, if_none_match: str | None = None) -> models.FileSet:
+        """The set itself; its files and its statistics have addresses of their own."""
+        call: Call[models.FileSet] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=models.FileSet,
+            ids={"file_set_id": file_set_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return await self.call(call)
+
+    async def change_file_set(
+        self, file_set_id: UUID, body: models.FileSetChange, *, if_match: str | None = None
+    ) -> models.FileSet:
+        """Changes name, description or metadata."""
+        call: Call[models.FileSet] = Call(
+            method="PATCH",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=models.FileSet,
+            body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"If-Match": if_match},
+        )
+        return await self.call(call)
+
+    async def delete_file_set(self, file_set_id: UUID, *, documents: bool | None = None) -> None:
+        """Removes the set. Should it fail half-way with `documents=true`, send it again: the set goes last."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/file-sets/{file_set_id}",
+            answers=type(None),
+            ids={"file_set_id": file_set_id},
+            query={"documents": documents},
+        )
+        return await self.call(call)
+
+    async def upload_to_file_set(
+        self, file_set_id: UUID, files: Sequence[Upload], *, idempotency_key: str | None = None
+    ) -> models.FileSetFilled:
+        """Takes more files into a set, as with making one (multipart/form-data, fields `files`)."""
+        call: Call[models.FileSetFilled] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/files",
+            answers=models.FileSetFilled,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+            files={"files": files},
+        )
+        return await self.call(call)
+
+    async def list_file_set_files(
+        self,
+        file_set_id: UUID,
+        *,
+        status: models.JobState | Literal["uploaded"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageFileSetFile:
+        """In the order in which the documents were uploaded."""
+        call: Call[models.PageFileSetFile] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}/files",
+            answers=models.PageFileSetFile,
+            ids={"file_set_id": file_set_id},
+            query={"status": status, "limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def change_file_set_file(
+        self, file_set_id: UUID, document_id: UUID, body: models.FileSetFileChange
+    ) -> models.FileSetFile:
+        """Moves a file within its set. The document keeps its name."""
+        call: Call[models.FileSetFile] = Call(
+            method="PATCH",
+            path="/api/v1/file-sets/{file_set_id}/files/{document_id}",
+            answers=models.FileSetFile,
+            body=body,
+            ids={"file_set_id": file_set_id, "document_id": document_id},
+        )
+        return await self.call(call)
+
+    async def remove_file_set_file(self, file_set_id: UUID, document_id: UUID) -> None:
+        """Takes a document out of the set. The document stays."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/file-sets/{file_set_id}/files/{document_id}",
+            answers=type(None),
+            ids={"file_set_id": file_set_id, "document_id": document_id},
+        )
+        return await self.call(call)
+
+    async def add_documents_to_file_set(
+        self, file_set_id: UUID, body: models.DocumentsNamed, *, idempotency_key: str | None = None
+    ) -> models.DocumentsAdded:
+        """Puts documents that are there already into the set, each under its name; an answer for each."""
+        call: Call[models.DocumentsAdded] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/documents",
+            answers=models.DocumentsAdded,
+            body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def get_file_set_statistics(self, file_set_id: UUID) -> models.FileSetStatistics:
+        """Files, bytes, pages, chunks and tokens: in all, by type and by status.
+
+        Files that come or go are counted at once; what jobs do meanwhile, after two seconds at most."""
+        call: Call[models.FileSetStatistics] = Call(
+            method="GET",
+            path="/api/v1/file-sets/{file_set_id}/statistics",
+            answers=models.FileSetStatistics,
+            ids={"file_set_id": file_set_id},
+        )
+        return await self.call(call)
+
+    async def create_project(
+        self, body: models.ProjectAsked, *, idempotency_key: str | None = None
+    ) -> models.ProjectAccepted:
+        """Looks whether the set can be processed, makes a job for each of its files, and starts them: all or
+        nothing."""
+        call: Call[models.ProjectAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects",
+            answers=models.ProjectAccepted,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def list_projects(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageProject:
+        """The newest first."""
+        call: Call[models.PageProject] = Call(
+            method="GET", path="/api/v1/projects", answers=models.PageProject, query={"limit": limit, "cursor": cursor}
+        )
+        return await self.call(call)
+
+    async def get_project(self, project_id: UUID, *, if_none_match: str | None = None) -> models.Project:
+        """One project; its status, files and runs have addresses of their own."""
+        call: Call[models.Project] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}",
+            answers=models.Project,
+            ids={"project_id": project_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return await self.call(call)
+
+    async def change_project(
+        self, project_id: UUID, body: models.ProjectChange, *, if_match: str | None = None
+    ) -> models.Project:
+        """Changes name or description."""
+        call: Call[models.Project] = Call(
+            method="PATCH",
+            path="/api/v1/projects/{project_id}",
+            answers=models.Project,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"If-Match": if_match},
+        )
+        return await self.call(call)
+
+    async def delete_project(self, project_id: UUID) -> None:
+        """Removes the project and the list of its runs. Its file set, documents and jobs stay."""
+        call: Call[None] = Call(
+            method="DELETE", path="/api/v1/projects/{project_id}", answers=type(None), ids={"project_id": project_id}
+        )
+        return await self.call(call)
+
+    async def get_project_status(
+        self, project_id: UUID, *, state: models.JobState | None = None, limit: int | None = None
+    ) -> models.FamilyStatus:
+        """How its newest run stands: counters, throughput, time left, errors, cost, and the first of its files."""
+        call: Call[models.FamilyStatus] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/status",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            query={"state": state, "limit": limit},
+        )
+        return await self.call(call)
+
+    async def list_project_files(
+        self,
+        project_id: UUID,
+        *,
+        state: models.JobState | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageChildJob:
+        """Every file of its newest run with its progress, in the order of the paths."""
+        call: Call[models.PageChildJob] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/files",
+            answers=models.PageChildJob,
+            ids={"project_id": project_id},
+            query={"state": state, "limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def list_project_runs(
+        self, project_id: UUID, *, limit: int | None = None, cursor: str | None = None
+    ) -> models.PageProjectRun:
+        """Each time it was processed, the newest first."""
+        call: Call[models.PageProjectRun] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/runs",
+            answers=models.PageProjectRun,
+            ids={"project_id": project_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def run_project(
+        self, project_id: UUID, body: models.ProjectRunAsked, *, idempotency_key: str | None = None
+    ) -> models.ProjectAccepted:
+        """Processes the files of the set once more, as they are now, under this or another profile."""
+        call: Call[models.ProjectAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/runs",
+            answers=models.ProjectAccepted,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def get_project_errors(
+        self, project_id: UUID, *, error_code: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> models.ErrorReport:
+        """What failed in its newest run, where, why, and what to do; as CSV all of it at once.
+
+        To try some of it again, send the jobs' ids, or a code, to `retry`."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/errors",
+            answers=models.ErrorReport,
+            ids={"project_id": project_id},
+            query={"error_code": error_code, "limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def get_project_errors_csv(self, project_id: UUID, *, error_code: str | None = None) -> str:
+        """What `get_project_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/projects/{project_id}/errors",
+            answers=str,
+            ids={"project_id": project_id},
+            query={"error_code": error_code, "format": "csv"},
+        )
+        return await self.call(call)
+
+    async def cancel_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Ends waiting files at once and asks the workers of running ones to stop; what is completed stays."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/cancel",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def pause_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts waiting files aside and asks the workers of running ones to stop; what is done is kept."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/pause",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def resume_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts paused files back into the queue."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/resume",
+            answers=models.FamilyStatus,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def retry_project(
+        self, project_id: UUID, body: models.ChildChoice | None = None, *, idempotency_key: str | None = None
+    ) -> models.FamilyStatus:
+        """Puts the files that failed back into the queue, all or those of a choice, and no others."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/retry",
+            answers=models.FamilyStatus,
+            body=body,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def create_batch(
+        self, body: models.BatchAsked, *, idempotency_key: str | None = None
+    ) -> models.BatchAccepted:
+        """Makes a job for each document that is named, or that fits the filter now, and starts them: all or
+        nothing."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/batches",
+            answers=models.BatchAccepted,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def list_batches(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageBatch:
+        """The newest first."""
+        call: Call[models.PageBatch] = Call(
+            method="GET", path="/api/v1/batches", answers=models.PageBatch, query={"limit": limit, "cursor": cursor}
+        )
+        return await self.call(call)
+
+    async def get_batch(
+        self, batch_id: UUID, *, state: models.JobState | None = None, limit: int | None = None
+    ) -> models.FamilyStatus:
+        """How it stands: counters, throughput, time left, errors, cost, and the first of its documents."""
+        call: Call[models.FamilyStatus] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            query={"state": state, "limit": limit},
+        )
+        return await self.call(call)
+
+    async def list_batch_files(
+        self,
+        batch_id: UUID,
+        *,
+        state: models.JobState | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.PageChildJob:
+        """Every document with the progress of its job."""
+        call: Call[models.PageChildJob] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/files",
+            answers=models.PageChildJob,
+            ids={"batch_id": batch_id},
+            query={"state": state, "limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def get_batch_errors(
+        self, batch_id: UUID, *, error_code: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> models.ErrorReport:
+        """What failed, where, why, and what to do; as CSV all of it at once."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/errors",
+            answers=models.ErrorReport,
+            ids={"batch_id": batch_id},
+            query={"error_code": error_code, "limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def get_batch_errors_csv(self, batch_id: UUID, *, error_code: str | None = None) -> str:
+        """What `get_batch_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/batches/{batch_id}/errors",
+            answers=str,
+            ids={"batch_id": batch_id},
+            query={"error_code": error_code, "format": "csv"},
+        )
+        return await self.call(call)
+
+    async def cancel_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Ends waiting jobs at once and asks the workers of running ones to stop."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/cancel",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def pause_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts waiting jobs aside and asks the workers of running ones to stop; what is done is kept."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/pause",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def resume_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts paused jobs back into the queue."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/resume",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def retry_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
+        """Puts the jobs that failed back into the queue, and no others."""
+        call: Call[models.FamilyStatus] = Call(
+            method="POST",
+            path="/api/v1/batches/{batch_id}/retry",
+            answers=models.FamilyStatus,
+            ids={"batch_id": batch_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def list_profiles(self, *, limit: int | None = None, cursor: str | None = None) -> models.PageProfile:
+        """Each as it is now, the newest first. Archived ones are left out, and so is `default`, which is built in."""
+        call: Call[models.PageProfile] = Call(
+            method="GET", path="/api/v1/profiles", answers=models.PageProfile, query={"limit": limit, "cursor": cursor}
+        )
+        return await self.call(call)
+
+    async def create_profile(self, body: models.ProfileAsked, *, idempotency_key: str | None = None) -> models.Profile:
+        """Its first version. The settings are checked against what the workers have installed."""
+        call: Call[models.Profile] = Call(
+            method="POST",
+            path="/api/v1/profiles",
+            answers=models.Profile,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def validate_profile(self, body: models.ProfileTried) -> models.Verdict:
+        """Says what is wrong with settings, and keeps nothing."""
+        call: Call[models.Verdict] = Call(
+            method="POST", path="/api/v1/profiles/validate", answers=models.Verdict, body=body
+        )
+        return await self.call(call)
+
+    async def get_default_profile(self) -> models.DefaultProfile:
+        """The profile that every tenant has by itself; what names no profile is processed by it."""
+        call: Call[models.DefaultProfile] = Call(
+            method="GET", path="/api/v1/profiles/default", answers=models.DefaultProfile
+        )
+        return await self.call(call)
+
+    async def get_profile(self, profile_id: UUID, *, if_none_match: str | None = None) -> models.Profile:
+        """One as it is now, be it archived."""
+        call: Call[models.Profile] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}",
+            answers=models.Profile,
+            ids={"profile_id": profile_id},
+            headers={"If-None-Match": if_none_match},
+        )
+        return await self.call(call)
+
+    async def change_profile(
+        self, profile_id: UUID, body: models.ProfileAsked, *, if_match: str | None = None
+    ) -> models.Profile:
+        """Other settings are a new version, for what is begun from now on; the old one stays for what was begun
+        with it.
+
+        The same settings are no new version, so that this may be sent twice. An archived profile is 404."""
+        call: Call[models.Profile] = Call(
+            method="PUT",
+            path="/api/v1/profiles/{profile_id}",
+            answers=models.Profile,
+            body=body,
+            ids={"profile_id": profile_id},
+            headers={"If-Match": if_match},
+        )
+        return await self.call(call)
+
+    async def archive_profile(self, profile_id: UUID, *, if_match: str | None = None) -> None:
+        """Nothing new begins with it, and its name is free again. Its versions stay for what was begun with them."""
+        call: Call[None] = Call(
+            method="DELETE",
+            path="/api/v1/profiles/{profile_id}",
+            answers=type(None),
+            ids={"profile_id": profile_id},
+            headers={"If-Match": if_match},
+        )
+        return await self.call(call)
+
+    async def list_profile_versions(
+        self, profile_id: UUID, *, limit: int | None = None, cursor: str | None = None
+    ) -> models.PageProfileVersion:
+        """What it said, the newest first."""
+        call: Call[models.PageProfileVersion] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}/versions",
+            answers=models.PageProfileVersion,
+            ids={"profile_id": profile_id},
+            query={"limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def get_profile_version(self, profile_id: UUID, version: int) -> models.ProfileVersion:
+        """What it said then."""
+        call: Call[models.ProfileVersion] = Call(
+            method="GET",
+            path="/api/v1/profiles/{profile_id}/versions/{version}",
+            answers=models.ProfileVersion,
+            ids={"profile_id": profile_id, "version": version},
+        )
+        return await self.call(call)
+
+    async def list_pipelines(self) -> models.Pipelines:
+        """Pipelines that a profile can name, the stages of each, and the options of each stage as a JSON schema."""
+        call: Call[models.Pipelines] = Call(method="GET", path="/api/v1/pipelines", answers=models.Pipelines)
+        return await self.call(call)
+
     async def cancel_jobs(self, body: models.JobSelection, *, idempotency_key: str | None = None) -> models.Steered:
         """Ends waiting jobs at once and asks the workers of running ones to stop; 10,000 a request."""
         call: Call[models.Steered] = Call(
             method="POST",
             path="/api/v1/jobs/cancel",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -803,8 +1988,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/jobs/pause",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -814,8 +1999,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/jobs/resume",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -828,8 +2013,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/jobs/retry",
             answers=models.Steered,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -839,11 +2024,13 @@ class AsyncOperations(AsyncTransport):
         state: models.JobState | None = None,
         kind: str | None = None,
         document_id: UUID | None = None,
+        parent_id: UUID | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         sort: Literal["-created_at"] | None = None,
     ) -> models.PageJob:
-        """The newest first. The kind `webhook.deliver` needs `webhooks:read`."""
+        """The newest first; of a project or a batch with `parent_id`. The kind `webhook.deliver` needs
+        `webhooks:read`."""
         call: Call[models.PageJob] = Call(
             method="GET",
             path="/api/v1/jobs",
@@ -852,6 +2039,7 @@ class AsyncOperations(AsyncTransport):
                 "state": state,
                 "kind": kind,
                 "document_id": document_id,
+                "parent_id": parent_id,
                 "limit": limit,
                 "cursor": cursor,
                 "sort": sort,
@@ -930,6 +2118,61 @@ class AsyncOperations(AsyncTransport):
         )
         return await self.call(call)
 
+    async def list_errors(
+        self,
+        *,
+        error_code: str | None = None,
+        kind: str | None = None,
+        user_id: UUID | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.ErrorReport:
+        """What failed, where, why, and what to do; as CSV all of it at once.
+
+        To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry."""
+        call: Call[models.ErrorReport] = Call(
+            method="GET",
+            path="/api/v1/errors",
+            answers=models.ErrorReport,
+            query={
+                "error_code": error_code,
+                "kind": kind,
+                "user_id": user_id,
+                "after": after,
+                "before": before,
+                "limit": limit,
+                "cursor": cursor,
+            },
+        )
+        return await self.call(call)
+
+    async def list_errors_csv(
+        self,
+        *,
+        error_code: str | None = None,
+        kind: str | None = None,
+        user_id: UUID | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> str:
+        """What `list_errors` tells, all of it as text/csv."""
+        call: Call[str] = Call(
+            method="GET",
+            path="/api/v1/errors",
+            answers=str,
+            query={
+                "error_code": error_code,
+                "kind": kind,
+                "user_id": user_id,
+                "after": after,
+                "before": before,
+                "format": "csv",
+            },
+        )
+        return await self.call(call)
+
     async def get_queue(self) -> models.Queue:
         """How many jobs of the tenant are not finished, and what decides when they run."""
         call: Call[models.Queue] = Call(method="GET", path="/api/v1/queue", answers=models.Queue)
@@ -947,6 +2190,27 @@ class AsyncOperations(AsyncTransport):
         call: Call[models.Ticket] = Call(method="POST", path="/api/v1/ws/tickets", answers=models.Ticket)
         return await self.call(call)
 
+    async def get_processing(
+        self,
+        *,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        user: str | None = None,
+        kind: str | None = None,
+        group: Literal["hour", "day"] | None = None,
+    ) -> models.Processing:
+        """Per stage how often, how long and with which errors; waits; what was done by the hour or the day.
+
+        Numbers are of runs that ended within the range, which is rounded to whole hours; they follow within
+        seconds."""
+        call: Call[models.Processing] = Call(
+            method="GET",
+            path="/api/v1/analytics/processing",
+            answers=models.Processing,
+            query={"from": from_, "to": to, "user": user, "kind": kind, "group": group},
+        )
+        return await self.call(call)
+
     async def get_tenant(self, *, if_none_match: str | None = None) -> models.TenantShown:
         """The tenant of the caller."""
         call: Call[models.TenantShown] = Call(
@@ -957,7 +2221,7 @@ class AsyncOperations(AsyncTransport):
     async def change_tenant(self, body: models.TenantChange, *, if_match: str | None = None) -> models.TenantShown:
         """Gives it another name."""
         call: Call[models.TenantShown] = Call(
-            method="PATCH", path="/api/v1/tenant", answers=models.TenantShown, headers={"If-Match": if_match}, body=body
+            method="PATCH", path="/api/v1/tenant", answers=models.TenantShown, body=body, headers={"If-Match": if_match}
         )
         return await self.call(call)
 
@@ -973,7 +2237,7 @@ class AsyncOperations(AsyncTransport):
 
         Invitations that he sent and could not send any more are revoked."""
         call: Call[models.Member] = Call(
-            method="PATCH", path="/api/v1/members/{user_id}", answers=models.Member, ids={"user_id": user_id}, body=body
+            method="PATCH", path="/api/v1/members/{user_id}", answers=models.Member, body=body, ids={"user_id": user_id}
         )
         return await self.call(call)
 
@@ -1007,8 +2271,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/service-accounts",
             answers=models.ServiceAccountMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -1022,8 +2286,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/invitations",
             answers=models.InvitationMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -1081,15 +2345,15 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/keys",
             answers=models.KeyMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
     async def change_key(self, key_id: UUID, body: models.KeyChange) -> models.KeyShown:
         """Gives a key another name or, with `keys:all`, another rate."""
         call: Call[models.KeyShown] = Call(
-            method="PATCH", path="/api/v1/keys/{key_id}", answers=models.KeyShown, ids={"key_id": key_id}, body=body
+            method="PATCH", path="/api/v1/keys/{key_id}", answers=models.KeyShown, body=body, ids={"key_id": key_id}
         )
         return await self.call(call)
 
@@ -1247,8 +2511,8 @@ class AsyncOperations(AsyncTransport):
             method="POST",
             path="/api/v1/webhooks",
             answers=models.WebhookMade,
-            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
             body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -1265,8 +2529,8 @@ class AsyncOperations(AsyncTransport):
             method="PATCH",
             path="/api/v1/webhooks/{webhook_id}",
             answers=models.Webhook,
-            ids={"webhook_id": webhook_id},
             body=body,
+            ids={"webhook_id": webhook_id},
         )
         return await self.call(call)
 
