@@ -533,6 +533,28 @@ export interface paths {
         patch: operations["update_document"];
         trace?: never;
     };
+    "/api/v1/documents/{document_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Archive Document
+         * @description Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
+         *
+         *     Text, passages and vectors stay, so that restoring it takes no model.
+         */
+        post: operations["archive_document"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/documents/{document_id}/chunks": {
         parameters: {
             query?: never;
@@ -567,6 +589,26 @@ export interface paths {
         get: operations["get_document_content"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents/{document_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Document
+         * @description Queues the job that brings an archived document back: its file, checked by its checksum, and into search.
+         */
+        post: operations["restore_document"];
         delete?: never;
         options?: never;
         head?: never;
@@ -692,6 +734,26 @@ export interface paths {
         patch: operations["change_file_set"];
         trace?: never;
     };
+    "/api/v1/file-sets/{file_set_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Archive File Set
+         * @description Puts it away with its documents, by a batch; those that are in another set that is not archived stay.
+         */
+        post: operations["archive_file_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/file-sets/{file_set_id}/documents": {
         parameters: {
             query?: never;
@@ -758,6 +820,26 @@ export interface paths {
          * @description Moves a file within its set. The document keeps its name.
          */
         patch: operations["change_file_set_file"];
+        trace?: never;
+    };
+    "/api/v1/file-sets/{file_set_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore File Set
+         * @description Brings it back with all its documents, by a batch.
+         */
+        post: operations["restore_file_set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/file-sets/{file_set_id}/statistics": {
@@ -1395,6 +1477,26 @@ export interface paths {
         patch: operations["change_project"];
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Archive Project
+         * @description Puts it away with its set and documents, by a batch; a set that another project uses stays, and its documents.
+         */
+        post: operations["archive_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{project_id}/cancel": {
         parameters: {
             query?: never;
@@ -1471,6 +1573,26 @@ export interface paths {
          * @description Puts waiting files aside and asks the workers of running ones to stop; what is done is kept.
          */
         post: operations["pause_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Project
+         * @description Brings it back with its set and all documents of that, by a batch.
+         */
+        post: operations["restore_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1581,6 +1703,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Quotas
+         * @description The tenant's, which who runs the installation sets; the default of its users; and those of single users.
+         */
+        get: operations["get_quotas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quotas/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Default Quota
+         * @description What each user may have that has no quota of its own. Nothing that is there already is taken away.
+         */
+        put: operations["set_default_quota"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quotas/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set User Quota
+         * @description What one user may have, in place of the whole default.
+         */
+        put: operations["set_user_quota"];
+        post?: never;
+        /**
+         * Remove User Quota
+         * @description The default counts again for this user.
+         */
+        delete: operations["remove_user_quota"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Retention
+         * @description The policies of the tenant; none: everything stays, but what the operator's settings say of finished jobs.
+         */
+        get: operations["get_retention"];
+        /**
+         * Set Retention
+         * @description Replaces all policies. Nothing leaves before the next daily run: try them with a dry run first.
+         */
+        put: operations["set_retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Retention
+         * @description Queues a run; a dry one unless `dry_run` is false. Its report is at `/upkeep/runs/{job_id}`.
+         */
+        post: operations["run_retention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -1621,6 +1851,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Storage
+         * @description What the tenant's documents are, and what their files take.
+         */
+        get: operations["get_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/optimise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Optimise Storage
+         * @description Queues a run that frees what nobody can ask for any more. Its report is at `/upkeep/runs/{job_id}`.
+         */
+        post: operations["optimise_storage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenant": {
         parameters: {
             query?: never;
@@ -1643,6 +1913,46 @@ export interface paths {
          * @description Gives it another name.
          */
         patch: operations["change_tenant"];
+        trace?: never;
+    };
+    "/api/v1/upkeep/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Upkeep Run
+         * @description What a run did so far, or would do: per target how many, how many bytes, and some ids. `run_id` is its job's.
+         */
+        get: operations["get_upkeep_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage
+         * @description What the tenant and the caller have, and may have.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/webhooks": {
@@ -2572,6 +2882,11 @@ export interface components {
          * @description A file that was uploaded, and what was read out of it.
          */
         Document: {
+            /**
+             * Archived At
+             * @description Since when no search finds it; its text and passages can still be read, its content after a restore.
+             */
+            archived_at: string | null;
             /** Characters */
             characters: number | null;
             /** Chunks */
@@ -2607,6 +2922,11 @@ export interface components {
              * @example handbook.pdf
              */
             name: string;
+            /**
+             * Original Removed At
+             * @description When a policy of retention took the file; text and passages stay.
+             */
+            original_removed_at: string | null;
             /** Pages */
             pages: number | null;
             /** Sha256 */
@@ -2634,6 +2954,11 @@ export interface components {
          * @description Documents that fit every field that is given.
          */
         DocumentChoice: {
+            /**
+             * Archived
+             * @description Only `document.restore` is for archived documents; every other action leaves them out anyway.
+             */
+            archived?: boolean | null;
             /** Content Types */
             content_types?: components["schemas"]["Format"][] | null;
             /** Created After */
@@ -2725,6 +3050,36 @@ export interface components {
         DocumentsNamed: {
             /** Document Ids */
             document_ids: string[];
+        };
+        /**
+         * DocumentsPolicyAsked
+         * @description How long documents are kept, or their files.
+         */
+        DocumentsPolicyAsked: {
+            /**
+             * Content Types
+             * @description Only documents of these types; none: all.
+             * @default []
+             */
+            content_types?: components["schemas"]["Format"][];
+            /**
+             * Days
+             * @description Since the document was made, the text written, or the job ended.
+             * @example 365
+             */
+            days: number;
+            /**
+             * Is Enabled
+             * @description Applied once a day by itself.
+             * @default false
+             */
+            is_enabled?: boolean;
+            /**
+             * States
+             * @description Only where the job is in one of these; none: any that is final.
+             * @default []
+             */
+            states?: ("completed" | "partially_completed" | "failed" | "cancelled")[];
         };
         /**
          * Done
@@ -2940,7 +3295,7 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
-            /** @description Null until the first child has begun. */
+            /** @description Null until the first child has run for a second. */
             throughput: components["schemas"]["Throughput"] | null;
         };
         /**
@@ -3565,6 +3920,30 @@ export interface components {
             user_id?: string | null;
         };
         /**
+         * JobsPolicyAsked
+         * @description How long finished jobs are kept that no document names.
+         */
+        JobsPolicyAsked: {
+            /**
+             * Days
+             * @description Since the document was made, the text written, or the job ended.
+             * @example 365
+             */
+            days: number;
+            /**
+             * Is Enabled
+             * @description Applied once a day by itself.
+             * @default false
+             */
+            is_enabled?: boolean;
+            /**
+             * States
+             * @description Only where the job is in one of these; none: any that is final.
+             * @default []
+             */
+            states?: ("completed" | "partially_completed" | "failed" | "cancelled")[];
+        };
+        /**
          * JobState
          * @description Where a job stands. The row in Postgres is the only place that knows.
          * @enum {string}
@@ -3984,7 +4363,7 @@ export interface components {
          * @description What a route asks for. Also the scopes of API keys.
          * @enum {string}
          */
-        Permission: "self" | "documents:read" | "documents:write" | "profiles:write" | "jobs:read" | "jobs:write" | "jobs:inspect" | "keys:own" | "keys:all" | "members:read" | "members:write" | "owners:write" | "tenant:write" | "webhooks:read" | "webhooks:write" | "audit:read";
+        Permission: "self" | "documents:read" | "documents:write" | "profiles:write" | "jobs:read" | "jobs:write" | "jobs:inspect" | "keys:own" | "keys:all" | "members:read" | "members:write" | "owners:write" | "tenant:write" | "webhooks:read" | "webhooks:write" | "audit:read" | "upkeep:read" | "upkeep:write";
         /**
          * Person
          * @description Who it is.
@@ -4063,6 +4442,43 @@ export interface components {
             embedder: string;
             /** Pipelines */
             pipelines: components["schemas"]["Pipeline"][];
+        };
+        /**
+         * PolicyAsked
+         * @description How long things of one sort are kept.
+         */
+        PolicyAsked: {
+            /**
+             * Days
+             * @description Since the document was made, the text written, or the job ended.
+             * @example 365
+             */
+            days: number;
+            /**
+             * Is Enabled
+             * @description Applied once a day by itself.
+             * @default false
+             */
+            is_enabled?: boolean;
+        };
+        /**
+         * PolicyShown
+         * @description How long things of one sort are kept.
+         */
+        PolicyShown: {
+            /** Content Types */
+            content_types: string[];
+            /** Days */
+            days: number;
+            /** Is Enabled */
+            is_enabled: boolean;
+            /** States */
+            states: components["schemas"]["JobState"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
         };
         /**
          * Problem
@@ -4671,6 +5087,30 @@ export interface components {
             unfinished: number;
         };
         /**
+         * QuotaShown
+         * @description How much there may be; null: no limit.
+         */
+        QuotaShown: {
+            /** Bytes */
+            bytes: number | null;
+            /** Documents */
+            documents: number | null;
+            /** Jobs */
+            jobs: number | null;
+        };
+        /**
+         * QuotasShown
+         * @description What is set in the tenant.
+         */
+        QuotasShown: {
+            /** @description Of each user that has none of its own. */
+            default: components["schemas"]["QuotaShown"];
+            /** @description By who runs the installation. */
+            tenant: components["schemas"]["QuotaShown"];
+            /** Users */
+            users: components["schemas"]["UserQuotaShown"][];
+        };
+        /**
          * ReadinessAnswer
          * @description Everything that is needed to serve.
          */
@@ -4710,6 +5150,36 @@ export interface components {
             token: string;
         };
         /**
+         * Retention
+         * @description The policies of the tenant, in the order in which a run applies them; null: there is none.
+         */
+        Retention: {
+            documents: components["schemas"]["PolicyShown"] | null;
+            jobs: components["schemas"]["PolicyShown"] | null;
+            originals: components["schemas"]["PolicyShown"] | null;
+            texts: components["schemas"]["PolicyShown"] | null;
+        };
+        /**
+         * RetentionAsked
+         * @description All policies: one that is not named, or null, is removed.
+         * @example {
+         *       "originals": {
+         *         "days": 365,
+         *         "is_enabled": true
+         *       }
+         *     }
+         */
+        RetentionAsked: {
+            /** @description Whole documents, as if a user deleted them. */
+            documents?: components["schemas"]["DocumentsPolicyAsked"] | null;
+            /** @description Finished jobs that no document names, with their history. */
+            jobs?: components["schemas"]["JobsPolicyAsked"] | null;
+            /** @description The files, of documents that have a text. */
+            originals?: components["schemas"]["DocumentsPolicyAsked"] | null;
+            /** @description Kept texts that only the retry of a failed or cancelled job would use. */
+            texts?: components["schemas"]["PolicyAsked"] | null;
+        };
+        /**
          * Role
          * @description What a member is in a tenant.
          * @enum {string}
@@ -4725,6 +5195,18 @@ export interface components {
              * @enum {string}
              */
             role: "owner" | "admin" | "editor" | "viewer";
+        };
+        /**
+         * RunAsked
+         * @description Whether to do it, or to say what would be done.
+         */
+        RunAsked: {
+            /**
+             * Dry Run
+             * @description Counts what each policy means, enabled or not, and changes nothing.
+             * @default true
+             */
+            dry_run?: boolean;
         };
         /**
          * SearchAnswer
@@ -5043,6 +5525,66 @@ export interface components {
             remaining: number;
         };
         /**
+         * StorageShown
+         * @description What the tenant's documents are, and what their files take.
+         */
+        StorageShown: {
+            /** Archived */
+            archived: number;
+            /**
+             * Cold Bytes
+             * @description Of compressed originals of archived documents.
+             */
+            cold_bytes: number;
+            /**
+             * Compressed Bytes
+             * @description Saved because cold originals are compressed.
+             */
+            compressed_bytes: number;
+            /** Documents */
+            documents: number;
+            /**
+             * Hot Bytes
+             * @description Of originals that can be read at once.
+             */
+            hot_bytes: number;
+            /**
+             * Logical Bytes
+             * @description Of all originals, as if each document had its own.
+             */
+            logical_bytes: number;
+            /** Measured At */
+            measured_at: string | null;
+            /**
+             * Shared Bytes
+             * @description Saved because documents with the same bytes share them.
+             */
+            shared_bytes: number;
+            /**
+             * Texts Bytes
+             * @description Of kept texts, when a run of `storage.optimise` last measured them; null before the first.
+             */
+            texts_bytes: number | null;
+        };
+        /**
+         * TargetReport
+         * @description What a run did about one target, or would do.
+         */
+        TargetReport: {
+            /**
+             * Bytes
+             * @description That the storage has less.
+             */
+            bytes: number;
+            /** Rows */
+            rows: number;
+            /**
+             * Sample
+             * @description Some ids; of texts the names of files.
+             */
+            sample: string[];
+        };
+        /**
          * TenantChange
          * @description What the tenant is to be called.
          */
@@ -5205,6 +5747,121 @@ export interface components {
              * @enum {string}
              */
             state: "completed" | "partially_completed" | "failed" | "cancelled";
+        };
+        /**
+         * UpkeepRunShown
+         * @description A run of `retention.apply` or `storage.optimise`.
+         */
+        UpkeepRunShown: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Dry Run */
+            dry_run: boolean;
+            /**
+             * Id
+             * Format: uuid
+             * @description Also of its job, which says how far it is: `GET /api/v1/jobs/{id}`.
+             */
+            id: string;
+            /**
+             * Kind
+             * @example retention.apply
+             */
+            kind: string;
+            /**
+             * Policies
+             * @description Which it applies.
+             */
+            policies: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Targets
+             * @description So far.
+             */
+            targets: {
+                [key: string]: components["schemas"]["TargetReport"];
+            };
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * UsageOf
+         * @description What somebody has, and may have.
+         */
+        UsageOf: {
+            /** @description Of originals that are not deleted, duplicates counted each. */
+            bytes: components["schemas"]["Used"];
+            documents: components["schemas"]["Used"];
+            /** @description That are not finished. */
+            jobs: components["schemas"]["Used"];
+        };
+        /**
+         * UsageShown
+         * @description Of the tenant, and of the caller in it.
+         */
+        UsageShown: {
+            tenant: components["schemas"]["UsageOf"];
+            user: components["schemas"]["UsageOf"];
+        };
+        /**
+         * Used
+         * @description Of one thing.
+         */
+        Used: {
+            /**
+             * Limit
+             * @description Null: as much as comes.
+             */
+            limit: number | null;
+            /** Used */
+            used: number;
+        };
+        /**
+         * UserQuotaAsked
+         * @description How much a user may have. What is left out, or null, is not limited.
+         * @example {
+         *       "bytes": 10000000000,
+         *       "documents": 1000,
+         *       "jobs": 100
+         *     }
+         */
+        UserQuotaAsked: {
+            /**
+             * Bytes
+             * @description Of originals that are not deleted.
+             */
+            bytes?: number | null;
+            /** Documents */
+            documents?: number | null;
+            /**
+             * Jobs
+             * @description That are not finished.
+             */
+            jobs?: number | null;
+        };
+        /**
+         * UserQuotaShown
+         * @description The quota of one user, which replaces the default as a whole.
+         */
+        UserQuotaShown: {
+            /** Bytes */
+            bytes: number | null;
+            /** Documents */
+            documents: number | null;
+            /** Jobs */
+            jobs: number | null;
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
         };
         /**
          * Verdict
@@ -7235,7 +7892,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7262,7 +7919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. No document fits, so there is nothing to do. No worker has ever run here, so nobody knows which pipelines and stages are installed. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The document is archived: its file and its processing are put away. No document fits, so there is nothing to do. No worker has ever run here, so nobody knows which pipelines and stages are installed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8985,6 +9642,8 @@ export interface operations {
     list_documents: {
         parameters: {
             query?: {
+                /** @description Only documents that are archived, or only those that are not; left out, both. */
+                archived?: boolean | null;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
                 /** @description Items on a page. */
@@ -9027,6 +9686,8 @@ export interface operations {
                      *             "advice": "Open it in its own program, save it anew, and upload that copy."
                      *           },
                      *           "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *           "archived_at": "2026-11-01T12:00:00Z",
+                     *           "original_removed_at": "2026-11-01T12:00:00Z",
                      *           "created_at": "2026-11-01T12:00:00Z",
                      *           "updated_at": "2026-11-01T12:00:00Z"
                      *         }
@@ -9151,6 +9812,8 @@ export interface operations {
                      *           "advice": "Open it in its own program, save it anew, and upload that copy."
                      *         },
                      *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "archived_at": "2026-11-01T12:00:00Z",
+                     *         "original_removed_at": "2026-11-01T12:00:00Z",
                      *         "created_at": "2026-11-01T12:00:00Z",
                      *         "updated_at": "2026-11-01T12:00:00Z"
                      *       },
@@ -9214,7 +9877,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9338,6 +10001,8 @@ export interface operations {
                      *         "advice": "Open it in its own program, save it anew, and upload that copy."
                      *       },
                      *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "archived_at": "2026-11-01T12:00:00Z",
+                     *       "original_removed_at": "2026-11-01T12:00:00Z",
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "updated_at": "2026-11-01T12:00:00Z"
                      *     }
@@ -9575,6 +10240,8 @@ export interface operations {
                      *         "advice": "Open it in its own program, save it anew, and upload that copy."
                      *       },
                      *       "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "archived_at": "2026-11-01T12:00:00Z",
+                     *       "original_removed_at": "2026-11-01T12:00:00Z",
                      *       "created_at": "2026-11-01T12:00:00Z",
                      *       "updated_at": "2026-11-01T12:00:00Z"
                      *     }
@@ -9646,6 +10313,169 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_document: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived or restored just now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -9882,6 +10712,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The document is archived: its file and its processing are put away. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The original file was removed by a policy of retention; text and passages are kept. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The file has no bytes in this range. */
             416: {
                 headers: {
@@ -9892,6 +10740,169 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_document: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived or restored just now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10431,7 +11442,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10858,6 +11869,182 @@ export interface operations {
             };
         };
     };
+    archive_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "batch": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "action": "document.ingest",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "documents": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. Files of the set are being processed already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. These are more documents than one project or batch may have. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     add_documents_to_file_set: {
         parameters: {
             query?: never;
@@ -10947,7 +12134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set is archived. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11052,6 +12239,8 @@ export interface operations {
                      *               "advice": "Open it in its own program, save it anew, and upload that copy."
                      *             },
                      *             "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *             "archived_at": "2026-11-01T12:00:00Z",
+                     *             "original_removed_at": "2026-11-01T12:00:00Z",
                      *             "created_at": "2026-11-01T12:00:00Z",
                      *             "updated_at": "2026-11-01T12:00:00Z"
                      *           }
@@ -11211,7 +12400,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11238,7 +12427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set is archived. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11433,6 +12622,8 @@ export interface operations {
                      *           "advice": "Open it in its own program, save it anew, and upload that copy."
                      *         },
                      *         "job_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "archived_at": "2026-11-01T12:00:00Z",
+                     *         "original_removed_at": "2026-11-01T12:00:00Z",
                      *         "created_at": "2026-11-01T12:00:00Z",
                      *         "updated_at": "2026-11-01T12:00:00Z"
                      *       }
@@ -11505,6 +12696,182 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. The path of the file is longer than a set keeps. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_file_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                file_set_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "batch": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "action": "document.ingest",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "documents": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. Files of the set are being processed already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. These are more documents than one project or batch may have. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13195,8 +14562,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. The document is archived: its file and its processing are put away. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The original file was removed by a policy of retention; text and passages are kept. */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -16239,7 +17615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -16648,6 +18024,182 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "batch": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "action": "document.ingest",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "documents": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The project's newest run has not ended. Files of the set are being processed already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. These are more documents than one project or batch may have. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17522,6 +19074,182 @@ export interface operations {
             };
         };
     };
+    restore_project: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "batch": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "name": "handbook.pdf",
+                     *         "action": "document.ingest",
+                     *         "state": "queued",
+                     *         "progress": 1,
+                     *         "documents": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "job": {
+                     *         "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "kind": "document.ingest",
+                     *         "state": "queued",
+                     *         "stage": "extracting",
+                     *         "progress": 1,
+                     *         "message": null,
+                     *         "details": {
+                     *           "done": 12,
+                     *           "total": 20,
+                     *           "unit": "pages"
+                     *         },
+                     *         "attempt": 1,
+                     *         "eta_seconds": 1,
+                     *         "eta_range": [
+                     *           31,
+                     *           58
+                     *         ],
+                     *         "error": {
+                     *           "code": "text",
+                     *           "message": "text",
+                     *           "stage": "text",
+                     *           "retryable": true,
+                     *           "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *         },
+                     *         "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "document_name": "handbook.pdf",
+                     *         "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *         "children": 1,
+                     *         "seq": 1,
+                     *         "created_at": "2026-11-01T12:00:00Z",
+                     *         "started_at": "2026-11-01T12:00:00Z",
+                     *         "finished_at": "2026-11-01T12:00:00Z",
+                     *         "waiting_for": "a free worker",
+                     *         "position": 1,
+                     *         "priority": "interactive"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The project's newest run has not ended. Files of the set are being processed already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. These are more documents than one project or batch may have. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     resume_project: {
         parameters: {
             query?: never;
@@ -18311,7 +20039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This identity may not do that. */
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -18755,6 +20483,932 @@ export interface operations {
             };
         };
     };
+    get_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tenant": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "default": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "users": [
+                     *         {
+                     *           "documents": 1,
+                     *           "bytes": 1,
+                     *           "jobs": 1,
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuotasShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_default_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserQuotaAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tenant": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "default": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "users": [
+                     *         {
+                     *           "documents": 1,
+                     *           "bytes": 1,
+                     *           "jobs": 1,
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuotasShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_user_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserQuotaAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tenant": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "default": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "users": [
+                     *         {
+                     *           "documents": 1,
+                     *           "bytes": 1,
+                     *           "jobs": 1,
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuotasShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_user_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tenant": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "default": {
+                     *         "documents": 1,
+                     *         "bytes": 1,
+                     *         "jobs": 1
+                     *       },
+                     *       "users": [
+                     *         {
+                     *           "documents": 1,
+                     *           "bytes": 1,
+                     *           "jobs": 1,
+                     *           "user_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuotasShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "documents": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "originals": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "texts": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "jobs": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "documents": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "originals": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "texts": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       },
+                     *       "jobs": {
+                     *         "days": 1,
+                     *         "states": [
+                     *           "queued"
+                     *         ],
+                     *         "content_types": [
+                     *           "application/pdf"
+                     *         ],
+                     *         "is_enabled": true,
+                     *         "updated_at": "2026-11-01T12:00:00Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_retention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A run of this kind is not finished in this tenant. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     search_passages: {
         parameters: {
             query?: never;
@@ -19006,6 +21660,254 @@ export interface operations {
             };
         };
     };
+    get_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "documents": 1,
+                     *       "archived": 1,
+                     *       "logical_bytes": 1,
+                     *       "hot_bytes": 1,
+                     *       "cold_bytes": 1,
+                     *       "shared_bytes": 1,
+                     *       "compressed_bytes": 1,
+                     *       "texts_bytes": 1,
+                     *       "measured_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StorageShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    optimise_storage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One for each request that is meant: sent again with the same key, it is answered again, and does nothing twice. Kept for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "document.ingest",
+                     *       "state": "queued",
+                     *       "stage": "extracting",
+                     *       "progress": 1,
+                     *       "message": null,
+                     *       "details": {
+                     *         "done": 12,
+                     *         "total": 20,
+                     *         "unit": "pages"
+                     *       },
+                     *       "attempt": 1,
+                     *       "eta_seconds": 1,
+                     *       "eta_range": [
+                     *         31,
+                     *         58
+                     *       ],
+                     *       "error": {
+                     *         "code": "text",
+                     *         "message": "text",
+                     *         "stage": "text",
+                     *         "retryable": true,
+                     *         "advice": "Open it in its own program, save it anew, and upload that copy."
+                     *       },
+                     *       "document_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "document_name": "handbook.pdf",
+                     *       "parent_id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "children": 1,
+                     *       "seq": 1,
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "started_at": "2026-11-01T12:00:00Z",
+                     *       "finished_at": "2026-11-01T12:00:00Z",
+                     *       "waiting_for": "a free worker",
+                     *       "position": 1,
+                     *       "priority": "interactive"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. This would be more than the tenant or the user may have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request came too slowly, or no further. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A run of this kind is not finished in this tenant. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body of this request is larger than this address accepts. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_tenant: {
         parameters: {
             query?: never;
@@ -19193,6 +22095,228 @@ export interface operations {
                 };
             };
             /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_upkeep_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11",
+                     *       "kind": "retention.apply",
+                     *       "dry_run": true,
+                     *       "targets": {},
+                     *       "policies": [
+                     *         {}
+                     *       ],
+                     *       "created_at": "2026-11-01T12:00:00Z",
+                     *       "updated_at": "2026-11-01T12:00:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UpkeepRunShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is nothing with this id or at this address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More requests came than the budget allows. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers of this request are too many or too large. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A server this depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tenant": {
+                     *         "documents": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         },
+                     *         "bytes": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         },
+                     *         "jobs": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         }
+                     *       },
+                     *       "user": {
+                     *         "documents": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         },
+                     *         "bytes": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         },
+                     *         "jobs": {
+                     *           "used": 1,
+                     *           "limit": 1
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UsageShown"];
+                };
+            };
+            /** @description The headers of this request do not say one thing: who calls, or which host is meant. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid API key or access token came with this request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This identity may not do that. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request has fields that are missing or wrong. */
             422: {
                 headers: {
                     [name: string]: unknown;

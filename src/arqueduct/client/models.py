@@ -34,6 +34,7 @@ __all__ = [
     "DocumentPatch",
     "DocumentsAdded",
     "DocumentsNamed",
+    "DocumentsPolicyAsked",
     "Done",
     "Ended",
     "ErrorPolicy",
@@ -64,6 +65,7 @@ __all__ = [
     "JobNumbers",
     "JobSelection",
     "JobState",
+    "JobsPolicyAsked",
     "KeyAsked",
     "KeyChange",
     "KeyMade",
@@ -100,6 +102,8 @@ __all__ = [
     "PingMessage",
     "Pipeline",
     "Pipelines",
+    "PolicyAsked",
+    "PolicyShown",
     "Problem",
     "ProblemField",
     "Processing",
@@ -118,11 +122,16 @@ __all__ = [
     "ProviderAnswer",
     "ProviderPage",
     "Queue",
+    "QuotaShown",
+    "QuotasShown",
     "ReadinessAnswer",
     "RefreshRequest",
     "ResetRequest",
+    "Retention",
+    "RetentionAsked",
     "Role",
     "RoleChange",
+    "RunAsked",
     "SearchAnswer",
     "SearchHit",
     "SearchRequest",
@@ -134,6 +143,8 @@ __all__ = [
     "Stage",
     "StageNumbers",
     "Steered",
+    "StorageShown",
+    "TargetReport",
     "TenantChange",
     "TenantOfMine",
     "TenantShown",
@@ -143,6 +154,12 @@ __all__ = [
     "ToldDocument",
     "ToldError",
     "ToldJob",
+    "UpkeepRunShown",
+    "UsageOf",
+    "UsageShown",
+    "Used",
+    "UserQuotaAsked",
+    "UserQuotaShown",
     "Verdict",
     "VerdictFault",
     "Version",
@@ -237,6 +254,8 @@ class Permission(OpenEnum):
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     AUDIT_READ = "audit:read"
+    UPKEEP_READ = "upkeep:read"
+    UPKEEP_WRITE = "upkeep:write"
 
 
 class Role(OpenEnum):
@@ -507,6 +526,10 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: "JobError | None"
     job_id: UUID | None
     """Null before a job was made for it."""
+    archived_at: datetime | None
+    """Since when no search finds it; its text and passages can still be read, its content after a restore."""
+    original_removed_at: datetime | None
+    """When a policy of retention took the file; text and passages stay."""
     created_at: datetime
     updated_at: datetime
 
@@ -523,6 +546,8 @@ class DocumentChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the document's newest job."""
     created_after: datetime | UnsetType | None = UNSET
     created_before: datetime | UnsetType | None = UNSET
+    archived: bool | UnsetType | None = UNSET
+    """Only `document.restore` is for archived documents; every other action leaves them out anyway."""
 
 
 class DocumentMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -555,6 +580,19 @@ class DocumentsNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Documents that are there already."""
 
     document_ids: list[UUID]
+
+
+class DocumentsPolicyAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long documents are kept, or their files."""
+
+    days: int
+    """Since the document was made, the text written, or the job ended."""
+    is_enabled: bool | UnsetType = UNSET
+    """Applied once a day by itself."""
+    states: list[Literal["completed", "partially_completed", "failed", "cancelled"]] | UnsetType = UNSET
+    """Only where the job is in one of these; none: any that is final."""
+    content_types: "list[Format] | UnsetType" = UNSET
+    """Only documents of these types; none: all."""
 
 
 class Done(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -638,7 +676,7 @@ class FamilyStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pages_done: int
     chunks_done: int
     throughput: "Throughput | None"
-    """Null until the first child has begun."""
+    """Null until the first child has run for a second."""
     eta: "Estimate | None"
     """Null while there is no basis for one, and once it has ended."""
     errors: dict[str, int]
@@ -901,6 +939,17 @@ class JobSelection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_before: datetime | UnsetType | None = UNSET
     all: bool | UnsetType = UNSET
     """Every job of the tenant. Instead of the other fields."""
+
+
+class JobsPolicyAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long finished jobs are kept that no document names."""
+
+    days: int
+    """Since the document was made, the text written, or the job ended."""
+    is_enabled: bool | UnsetType = UNSET
+    """Applied once a day by itself."""
+    states: list[Literal["completed", "partially_completed", "failed", "cancelled"]] | UnsetType = UNSET
+    """Only where the job is in one of these; none: any that is final."""
 
 
 class KeyAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1187,6 +1236,25 @@ class Pipelines(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The embedding model."""
 
 
+class PolicyAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long things of one sort are kept."""
+
+    days: int
+    """Since the document was made, the text written, or the job ended."""
+    is_enabled: bool | UnsetType = UNSET
+    """Applied once a day by itself."""
+
+
+class PolicyShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long things of one sort are kept."""
+
+    days: int
+    states: "list[JobState]"
+    content_types: list[str]
+    is_enabled: bool
+    updated_at: datetime
+
+
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9457; every answer of 400 and above is one."""
 
@@ -1426,6 +1494,24 @@ class Queue(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Kinds of which as many run as may."""
 
 
+class QuotaShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much there may be; null: no limit."""
+
+    documents: int | None
+    bytes: int | None
+    jobs: int | None
+
+
+class QuotasShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is set in the tenant."""
+
+    tenant: "QuotaShown"
+    """By who runs the installation."""
+    default: "QuotaShown"
+    """Of each user that has none of its own."""
+    users: "list[UserQuotaShown]"
+
+
 class ReadinessAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that is needed to serve."""
 
@@ -1446,10 +1532,39 @@ class ResetRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     new_password: str
 
 
+class Retention(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The policies of the tenant, in the order in which a run applies them; null: there is none."""
+
+    documents: "PolicyShown | None"
+    originals: "PolicyShown | None"
+    texts: "PolicyShown | None"
+    jobs: "PolicyShown | None"
+
+
+class RetentionAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All policies: one that is not named, or null, is removed."""
+
+    documents: "DocumentsPolicyAsked | UnsetType | None" = UNSET
+    """Whole documents, as if a user deleted them."""
+    originals: "DocumentsPolicyAsked | UnsetType | None" = UNSET
+    """The files, of documents that have a text."""
+    texts: "PolicyAsked | UnsetType | None" = UNSET
+    """Kept texts that only the retry of a failed or cancelled job would use."""
+    jobs: "JobsPolicyAsked | UnsetType | None" = UNSET
+    """Finished jobs that no document names, with their history."""
+
+
 class RoleChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a member is to be."""
 
     role: Literal["owner", "admin", "editor", "viewer"]
+
+
+class RunAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether to do it, or to say what would be done."""
+
+    dry_run: bool | UnsetType = UNSET
+    """Counts what each policy means, enabled or not, and changes nothing."""
 
 
 class SearchAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1584,6 +1699,36 @@ class Steered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Jobs that the same request would change now: more than one request does, or held by somebody all the time."""
 
 
+class StorageShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the tenant's documents are, and what their files take."""
+
+    documents: int
+    archived: int
+    logical_bytes: int
+    """Of all originals, as if each document had its own."""
+    hot_bytes: int
+    """Of originals that can be read at once."""
+    cold_bytes: int
+    """Of compressed originals of archived documents."""
+    shared_bytes: int
+    """Saved because documents with the same bytes share them."""
+    compressed_bytes: int
+    """Saved because cold originals are compressed."""
+    texts_bytes: int | None
+    """Of kept texts, when a run of `storage.optimise` last measured them; null before the first."""
+    measured_at: datetime | None
+
+
+class TargetReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run did about one target, or would do."""
+
+    rows: int
+    bytes: int
+    """That the storage has less."""
+    sample: list[str]
+    """Some ids; of texts the names of files."""
+
+
 class TenantChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the tenant is to be called."""
 
@@ -1662,6 +1807,65 @@ class ToldJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     document_id: UUID | None
     attempt: int
     error: "ToldError | None"
+
+
+class UpkeepRunShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run of `retention.apply` or `storage.optimise`."""
+
+    id: UUID
+    """Also of its job, which says how far it is: `GET /api/v1/jobs/{id}`."""
+    kind: str
+    dry_run: bool
+    targets: "dict[str, TargetReport]"
+    """So far."""
+    policies: list[dict[str, Any]]
+    """Which it applies."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class UsageOf(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody has, and may have."""
+
+    documents: "Used"
+    bytes: "Used"
+    """Of originals that are not deleted, duplicates counted each."""
+    jobs: "Used"
+    """That are not finished."""
+
+
+class UsageShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of the tenant, and of the caller in it."""
+
+    tenant: "UsageOf"
+    user: "UsageOf"
+
+
+class Used(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of one thing."""
+
+    used: int
+    limit: int | None
+    """Null: as much as comes."""
+
+
+class UserQuotaAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much a user may have. What is left out, or null, is not limited."""
+
+    documents: int | UnsetType | None = UNSET
+    bytes: int | UnsetType | None = UNSET
+    """Of originals that are not deleted."""
+    jobs: int | UnsetType | None = UNSET
+    """That are not finished."""
+
+
+class UserQuotaShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The quota of one user, which replaces the default as a whole."""
+
+    documents: int | None
+    bytes: int | None
+    jobs: int | None
+    user_id: UUID
 
 
 class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):

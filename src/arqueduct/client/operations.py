@@ -39,14 +39,19 @@ class Operations(Transport):
         return self.call(call)
 
     def list_documents(
-        self, *, limit: int | None = None, cursor: str | None = None, sort: Literal["-created_at"] | None = None
+        self,
+        *,
+        archived: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        sort: Literal["-created_at"] | None = None,
     ) -> models.PageDocument:
         """The newest first."""
         call: Call[models.PageDocument] = Call(
             method="GET",
             path="/api/v1/documents",
             answers=models.PageDocument,
-            query={"limit": limit, "cursor": cursor, "sort": sort},
+            query={"archived": archived, "limit": limit, "cursor": cursor, "sort": sort},
         )
         return self.call(call)
 
@@ -113,6 +118,30 @@ class Operations(Transport):
             answers=models.PageChunk,
             ids={"document_id": document_id},
             query={"limit": limit, "cursor": cursor},
+        )
+        return self.call(call)
+
+    def archive_document(self, document_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
+        """Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
+
+        Text, passages and vectors stay, so that restoring it takes no model."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/documents/{document_id}/archive",
+            answers=models.Job,
+            ids={"document_id": document_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def restore_document(self, document_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues the job that brings an archived document back: its file, checked by its checksum, and into search."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/documents/{document_id}/restore",
+            answers=models.Job,
+            ids={"document_id": document_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -249,6 +278,28 @@ class Operations(Transport):
             path="/api/v1/file-sets/{file_set_id}/documents",
             answers=models.DocumentsAdded,
             body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def archive_file_set(self, file_set_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Puts it away with its documents, by a batch; those that are in another set that is not archived stay."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/archive",
+            answers=models.BatchAccepted,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def restore_file_set(self, file_set_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Brings it back with all its documents, by a batch."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/restore",
+            answers=models.BatchAccepted,
             ids={"file_set_id": file_set_id},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
@@ -400,6 +451,29 @@ class Operations(Transport):
             answers=str,
             ids={"project_id": project_id},
             query={"error_code": error_code, "format": "csv"},
+        )
+        return self.call(call)
+
+    def archive_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Puts it away with its set and documents, by a batch; a set that another project uses stays, and its
+        documents."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/archive",
+            answers=models.BatchAccepted,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def restore_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Brings it back with its set and all documents of that, by a batch."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/restore",
+            answers=models.BatchAccepted,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return self.call(call)
 
@@ -1294,6 +1368,86 @@ class Operations(Transport):
         )
         return self.call(call)
 
+    def get_usage(self) -> models.UsageShown:
+        """What the tenant and the caller have, and may have."""
+        call: Call[models.UsageShown] = Call(method="GET", path="/api/v1/usage", answers=models.UsageShown)
+        return self.call(call)
+
+    def get_quotas(self) -> models.QuotasShown:
+        """The tenant's, which who runs the installation sets; the default of its users; and those of single users."""
+        call: Call[models.QuotasShown] = Call(method="GET", path="/api/v1/quotas", answers=models.QuotasShown)
+        return self.call(call)
+
+    def set_default_quota(self, body: models.UserQuotaAsked) -> models.QuotasShown:
+        """What each user may have that has no quota of its own. Nothing that is there already is taken away."""
+        call: Call[models.QuotasShown] = Call(
+            method="PUT", path="/api/v1/quotas/users", answers=models.QuotasShown, body=body
+        )
+        return self.call(call)
+
+    def set_user_quota(self, user_id: UUID, body: models.UserQuotaAsked) -> models.QuotasShown:
+        """What one user may have, in place of the whole default."""
+        call: Call[models.QuotasShown] = Call(
+            method="PUT",
+            path="/api/v1/quotas/users/{user_id}",
+            answers=models.QuotasShown,
+            body=body,
+            ids={"user_id": user_id},
+        )
+        return self.call(call)
+
+    def remove_user_quota(self, user_id: UUID) -> models.QuotasShown:
+        """The default counts again for this user."""
+        call: Call[models.QuotasShown] = Call(
+            method="DELETE", path="/api/v1/quotas/users/{user_id}", answers=models.QuotasShown, ids={"user_id": user_id}
+        )
+        return self.call(call)
+
+    def get_retention(self) -> models.Retention:
+        """The policies of the tenant; none: everything stays, but what the operator's settings say of finished
+        jobs."""
+        call: Call[models.Retention] = Call(method="GET", path="/api/v1/retention", answers=models.Retention)
+        return self.call(call)
+
+    def set_retention(self, body: models.RetentionAsked) -> models.Retention:
+        """Replaces all policies. Nothing leaves before the next daily run: try them with a dry run first."""
+        call: Call[models.Retention] = Call(method="PUT", path="/api/v1/retention", answers=models.Retention, body=body)
+        return self.call(call)
+
+    def run_retention(self, body: models.RunAsked, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues a run; a dry one unless `dry_run` is false. Its report is at `/upkeep/runs/{job_id}`."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/retention/run",
+            answers=models.Job,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def get_storage(self) -> models.StorageShown:
+        """What the tenant's documents are, and what their files take."""
+        call: Call[models.StorageShown] = Call(method="GET", path="/api/v1/storage", answers=models.StorageShown)
+        return self.call(call)
+
+    def optimise_storage(self, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues a run that frees what nobody can ask for any more. Its report is at `/upkeep/runs/{job_id}`."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/storage/optimise",
+            answers=models.Job,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return self.call(call)
+
+    def get_upkeep_run(self, run_id: UUID) -> models.UpkeepRunShown:
+        """What a run did so far, or would do: per target how many, how many bytes, and some ids. `run_id` is its
+        job's."""
+        call: Call[models.UpkeepRunShown] = Call(
+            method="GET", path="/api/v1/upkeep/runs/{run_id}", answers=models.UpkeepRunShown, ids={"run_id": run_id}
+        )
+        return self.call(call)
+
     def get_livez(self) -> models.Alive:
         """Restart the process if this does not answer."""
         call: Call[models.Alive] = Call(method="GET", path="/livez", answers=models.Alive)
@@ -1341,14 +1495,19 @@ class AsyncOperations(AsyncTransport):
         return await self.call(call)
 
     async def list_documents(
-        self, *, limit: int | None = None, cursor: str | None = None, sort: Literal["-created_at"] | None = None
+        self,
+        *,
+        archived: bool | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        sort: Literal["-created_at"] | None = None,
     ) -> models.PageDocument:
         """The newest first."""
         call: Call[models.PageDocument] = Call(
             method="GET",
             path="/api/v1/documents",
             answers=models.PageDocument,
-            query={"limit": limit, "cursor": cursor, "sort": sort},
+            query={"archived": archived, "limit": limit, "cursor": cursor, "sort": sort},
         )
         return await self.call(call)
 
@@ -1415,6 +1574,30 @@ class AsyncOperations(AsyncTransport):
             answers=models.PageChunk,
             ids={"document_id": document_id},
             query={"limit": limit, "cursor": cursor},
+        )
+        return await self.call(call)
+
+    async def archive_document(self, document_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
+        """Puts a document away: out of search at once; then a job compresses its file and moves it to a cold place.
+
+        Text, passages and vectors stay, so that restoring it takes no model."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/documents/{document_id}/archive",
+            answers=models.Job,
+            ids={"document_id": document_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def restore_document(self, document_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues the job that brings an archived document back: its file, checked by its checksum, and into search."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/documents/{document_id}/restore",
+            answers=models.Job,
+            ids={"document_id": document_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -1551,6 +1734,28 @@ class AsyncOperations(AsyncTransport):
             path="/api/v1/file-sets/{file_set_id}/documents",
             answers=models.DocumentsAdded,
             body=body,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def archive_file_set(self, file_set_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Puts it away with its documents, by a batch; those that are in another set that is not archived stay."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/archive",
+            answers=models.BatchAccepted,
+            ids={"file_set_id": file_set_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def restore_file_set(self, file_set_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Brings it back with all its documents, by a batch."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/file-sets/{file_set_id}/restore",
+            answers=models.BatchAccepted,
             ids={"file_set_id": file_set_id},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
@@ -1702,6 +1907,29 @@ class AsyncOperations(AsyncTransport):
             answers=str,
             ids={"project_id": project_id},
             query={"error_code": error_code, "format": "csv"},
+        )
+        return await self.call(call)
+
+    async def archive_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Puts it away with its set and documents, by a batch; a set that another project uses stays, and its
+        documents."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/archive",
+            answers=models.BatchAccepted,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def restore_project(self, project_id: UUID, *, idempotency_key: str | None = None) -> models.BatchAccepted:
+        """Brings it back with its set and all documents of that, by a batch."""
+        call: Call[models.BatchAccepted] = Call(
+            method="POST",
+            path="/api/v1/projects/{project_id}/restore",
+            answers=models.BatchAccepted,
+            ids={"project_id": project_id},
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
         return await self.call(call)
 
@@ -2603,6 +2831,86 @@ class AsyncOperations(AsyncTransport):
             answers=models.Delivery,
             ids={"webhook_id": webhook_id, "delivery_id": delivery_id},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def get_usage(self) -> models.UsageShown:
+        """What the tenant and the caller have, and may have."""
+        call: Call[models.UsageShown] = Call(method="GET", path="/api/v1/usage", answers=models.UsageShown)
+        return await self.call(call)
+
+    async def get_quotas(self) -> models.QuotasShown:
+        """The tenant's, which who runs the installation sets; the default of its users; and those of single users."""
+        call: Call[models.QuotasShown] = Call(method="GET", path="/api/v1/quotas", answers=models.QuotasShown)
+        return await self.call(call)
+
+    async def set_default_quota(self, body: models.UserQuotaAsked) -> models.QuotasShown:
+        """What each user may have that has no quota of its own. Nothing that is there already is taken away."""
+        call: Call[models.QuotasShown] = Call(
+            method="PUT", path="/api/v1/quotas/users", answers=models.QuotasShown, body=body
+        )
+        return await self.call(call)
+
+    async def set_user_quota(self, user_id: UUID, body: models.UserQuotaAsked) -> models.QuotasShown:
+        """What one user may have, in place of the whole default."""
+        call: Call[models.QuotasShown] = Call(
+            method="PUT",
+            path="/api/v1/quotas/users/{user_id}",
+            answers=models.QuotasShown,
+            body=body,
+            ids={"user_id": user_id},
+        )
+        return await self.call(call)
+
+    async def remove_user_quota(self, user_id: UUID) -> models.QuotasShown:
+        """The default counts again for this user."""
+        call: Call[models.QuotasShown] = Call(
+            method="DELETE", path="/api/v1/quotas/users/{user_id}", answers=models.QuotasShown, ids={"user_id": user_id}
+        )
+        return await self.call(call)
+
+    async def get_retention(self) -> models.Retention:
+        """The policies of the tenant; none: everything stays, but what the operator's settings say of finished
+        jobs."""
+        call: Call[models.Retention] = Call(method="GET", path="/api/v1/retention", answers=models.Retention)
+        return await self.call(call)
+
+    async def set_retention(self, body: models.RetentionAsked) -> models.Retention:
+        """Replaces all policies. Nothing leaves before the next daily run: try them with a dry run first."""
+        call: Call[models.Retention] = Call(method="PUT", path="/api/v1/retention", answers=models.Retention, body=body)
+        return await self.call(call)
+
+    async def run_retention(self, body: models.RunAsked, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues a run; a dry one unless `dry_run` is false. Its report is at `/upkeep/runs/{job_id}`."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/retention/run",
+            answers=models.Job,
+            body=body,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def get_storage(self) -> models.StorageShown:
+        """What the tenant's documents are, and what their files take."""
+        call: Call[models.StorageShown] = Call(method="GET", path="/api/v1/storage", answers=models.StorageShown)
+        return await self.call(call)
+
+    async def optimise_storage(self, *, idempotency_key: str | None = None) -> models.Job:
+        """Queues a run that frees what nobody can ask for any more. Its report is at `/upkeep/runs/{job_id}`."""
+        call: Call[models.Job] = Call(
+            method="POST",
+            path="/api/v1/storage/optimise",
+            answers=models.Job,
+            headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
+        )
+        return await self.call(call)
+
+    async def get_upkeep_run(self, run_id: UUID) -> models.UpkeepRunShown:
+        """What a run did so far, or would do: per target how many, how many bytes, and some ids. `run_id` is its
+        job's."""
+        call: Call[models.UpkeepRunShown] = Call(
+            method="GET", path="/api/v1/upkeep/runs/{run_id}", answers=models.UpkeepRunShown, ids={"run_id": run_id}
         )
         return await self.call(call)
 
