@@ -158,7 +158,7 @@ def answer_of(call: "Call[Result]", response: httpx.Response) -> Result:
 def _decoded(call: "Call[Any]", response: httpx.Response) -> object:
     try:
         return msgspec.json.decode(response.content, type=call.answers)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, TypeError) as error:  # TypeError: a type msgspec cannot read
         there = f"{call.method} {shown(response.request.url)}"
         raise ClientError(
             f"{there} answered {response.status_code} with something that this client does not understand: {error}. "
