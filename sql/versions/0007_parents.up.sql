@@ -54,6 +54,7 @@ CREATE TABLE parents (
     slow_rate DOUBLE PRECISION,
     rated_at TIMESTAMP WITH TIME ZONE,
     rated_work BIGINT DEFAULT '0' NOT NULL,
+    active_seconds DOUBLE PRECISION DEFAULT '0' NOT NULL,
     folded_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     PRIMARY KEY (job_id),
     CONSTRAINT on_error CHECK (on_error IN ('continue', 'stop_on_error')),
@@ -192,7 +193,7 @@ CREATE TRIGGER tally_new_children AFTER INSERT ON jobs REFERENCING NEW TABLE AS 
 
 -- The counters of parents as they are at this moment, folded or not.
 CREATE VIEW parents_now WITH (security_invoker) AS
-    SELECT p.job_id, p.tenant_id, p.on_error, p.threshold, p.asked, p.forgiven, p.fast_rate, p.slow_rate, p.rated_at,
+    SELECT p.job_id, p.tenant_id, p.on_error, p.threshold, p.asked, p.forgiven, p.fast_rate, p.slow_rate, p.rated_at, p.active_seconds,
         p.total + coalesce(d.total, 0) AS total, p.queued + coalesce(d.queued, 0) AS queued,
         p.running + coalesce(d.running, 0) AS running, p.paused + coalesce(d.paused, 0) AS paused,
         p.completed + coalesce(d.completed, 0) AS completed, p.failed + coalesce(d.failed, 0) AS failed,

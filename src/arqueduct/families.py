@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from arqueduct.lifecycle import FINAL, JobState
+from arqueduct.lifecycle import JobState
 
-__all__ = ["Asked", "Counts", "OnError", "Policy", "Standing", "is_reopened", "progress", "rate", "share", "standing"]
+__all__ = ["Asked", "Counts", "OnError", "Policy", "Standing", "progress", "rate", "share", "standing"]
 
 WORK_UNITS = 10_000
 """Of a child's weight: as finely as progress is told."""
@@ -115,11 +115,6 @@ def rate(before: float | None, done: float, seconds: float, half_life: float) ->
     if before is None:
         return now if now > 0 else None
     return now + (before - now) * math.exp2(-seconds / half_life)
-
-
-def is_reopened(state: JobState, counts: Counts) -> bool:
-    """A parent that had ended has children that go on: somebody retried them."""
-    return state in FINAL and counts.unfinished > 0
 
 
 def _going_on(counts: Counts) -> JobState:

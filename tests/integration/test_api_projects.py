@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,11 @@ import pytest
 
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
+from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct_worker.families import Families
 from tests.integration.backend import beat, problem
-from tests.integration.family import assert_counted
+from tests.integration.family import assert_counted, children_of
 from tests.integration.many_jobs import owning
 from tests.integration.worker import TestWorker
 
@@ -344,11 +346,24 @@ async def test_a_pace_is_told_once_there_is_one(
     made = await project(api, (await three_files(api))["id"])
     await run_all(api_worker, api, made["project"]["id"])
     async with owning(settings) as owner:
-        await owner.execute(
-            "UPDATE jobs SET started_at = finished_at - interval '1800 seconds' WHERE id = $1", UUID(made["job"]["id"])
-        )
+        await owner.execute("UPDATE parents SET active_seconds = 1800")
     pace = (await status(api, made["project"]["id"]))["throughput"]
     assert (pace["elapsed_seconds"], pace["documents_per_hour"]) == (1800, 4)
     async with owning(settings) as owner:
-        await owner.execute("UPDATE jobs SET started_at = finished_at WHERE id = $1", UUID(made["job"]["id"]))
+        await owner.execute("UPDATE parents SET active_seconds = 0.5")
     assert (await status(api, made["project"]["id"]))["throughput"] is None
+
+
+async def test_a_pause_is_called_off_before_everybody_has_heard_of_it(
+    api: httpx.AsyncClient, app_database: Database, worker_database: Database, me: NewIdentity
+) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    first, *_ = await children_of(app_database, me, UUID(made["job"]["id"]))
+    async with worker_database.transaction() as transaction:
+        await jobs.claim(transaction.driver, [(first, 0)], "test", timedelta(seconds=60))
+    assert (await api.post(f"/api/v1/projects/{made['project']['id']}/pause")).json()["state"] == "running"
+    answer = await api.post(f"/api/v1/projects/{made['project']['id']}/resume")
+    assert answer.json()["counts"] | {"total": 3} == answer.json()["counts"]
+    assert (answer.json()["counts"]["running"], answer.json()["counts"]["queued"]) == (1, 2)
+    async with worker_database.transaction() as transaction:
+        assert await jobs.pause_running(transaction.driver, first, 1) is None

@@ -15,7 +15,7 @@ from arqueduct.database import Database, Driver
 from arqueduct.families import Asked, Counts, OnError, Policy
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Action
-from arqueduct.repositories import admission, jobs, parents, steering
+from arqueduct.repositories import admission, folding, jobs, parents, steering
 from arqueduct.repositories.jobs import Step
 from arqueduct.repositories.steering import JobFilter
 from arqueduct.settings import Settings
@@ -75,7 +75,7 @@ async def steer(app: Database, me: NewIdentity, action: Action, parent_id: UUID,
 
 async def fold(worker: Database, parent_id: UUID) -> None:
     async with worker.transaction() as transaction:
-        await parents.fold(transaction.driver, [parent_id])
+        await folding.fold(transaction.driver, [parent_id])
 
 
 async def test_a_new_parent_knows_its_children(app_database: Database, me: NewIdentity) -> None:
@@ -239,10 +239,10 @@ async def test_nobody_folds_a_parent_twice_within_the_interval(
     hour = timedelta(hours=1)
     await run(worker_database, first, "complete")
     async with worker_database.transaction() as transaction:
-        assert await parents.due(transaction.driver, most=10) == [parent]
-        assert (await parents.fold(transaction.driver, [parent], interval=hour)).folded == 0
-        assert (await parents.fold(transaction.driver, [parent])).folded == 1
-        assert await parents.due(transaction.driver, most=10) == []
+        assert await folding.due(transaction.driver, interval=timedelta(0), most=10) == [parent]
+        assert (await folding.fold(transaction.driver, [parent], interval=hour)).folded == 0
+        assert (await folding.fold(transaction.driver, [parent])).folded == 1
+        assert await folding.due(transaction.driver, interval=timedelta(0), most=10) == []
 
 
 async def test_what_is_wanted_of_all_children_is_done_to_those_that_come_back(
@@ -311,3 +311,84 @@ async def test_what_was_noted_of_a_parent_goes_with_it(
         await owner.execute("DELETE FROM jobs WHERE id = $1", parent)
         assert await owner.fetchval("SELECT count(*) FROM child_deltas") == 0
         assert await owner.fetchval("SELECT count(*) FROM jobs") == 0
+
+
+async def test_a_retried_child_that_ends_before_anybody_looks_changes_its_parents_end(
+    app_database: Database, worker_database: Database, me: NewIdentity
+) -> None:
+    parent = await family(app_database, me, 2)
+    first, second = await children_of(app_database, me, parent)
+    await run(worker_database, first, "complete")
+    await run(worker_database, second, "fail")
+    await fold(worker_database, parent)
+    assert (await job(app_database, me, parent))["state"] == "partially_completed"
+    await steer(app_database, me, Action.RETRY, parent)
+    await run(worker_database, second, "complete")
+    await fold(worker_database, parent)
+    found = await job(app_database, me, parent)
+    assert (found["state"], found["error"], found["details"]["completed"]) == ("completed", None, 2)
+    await assert_counted(app_database, me, parent)
+
+
+async def test_a_parent_whose_children_have_done_what_is_wanted_is_left_alone(
+    api_worker: TestWorker, app_database: Database, me: NewIdentity
+) -> None:
+    services = api_worker.services
+    parent = await family(app_database, me, 2)
+    async with app_database.transaction(me.tenant_id) as transaction:
+        await parents.set_asked(transaction.driver, parent, Asked.PAUSE)
+    await Families(services).see_to()
+    async with services.database.transaction() as transaction:
+        assert await parents.asked(transaction.driver) == []
+    async with app_database.transaction(me.tenant_id) as transaction:
+        held = await parents.hold(transaction.driver, parent)
+    assert held is not None
+    assert held["asked"] == Asked.PAUSE
+
+
+async def test_a_pause_says_nothing_about_pace(
+    app_database: Database, worker_database: Database, me: NewIdentity, settings: Settings
+) -> None:
+    parent = await family(app_database, me, 3)
+    first, *rest = await children_of(app_database, me, parent)
+    await run(worker_database, first, "0.5")
+    await fold(worker_database, parent)
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE parents SET rated_at = rated_at - interval '10 seconds'")
+    async with worker_database.transaction() as transaction:
+        await jobs.complete(transaction.driver, first, 1)
+    await fold(worker_database, parent)
+    before = await parent_row(app_database, me, parent)
+    assert before["fast_rate"] > 0
+    assert 10 <= before["active_seconds"] < 60
+    async with app_database.transaction(me.tenant_id) as transaction:
+        await steering.apply(transaction.driver, Action.PAUSE, rest)
+    await fold(worker_database, parent)
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE parents SET rated_at = rated_at - interval '1 hour'")
+    async with app_database.transaction(me.tenant_id) as transaction:
+        await steering.apply(transaction.driver, Action.RESUME, rest)
+    await fold(worker_database, parent)
+    after = await parent_row(app_database, me, parent)
+    assert after["active_seconds"] < 60
+    assert after["fast_rate"] > before["fast_rate"] / 2
+
+
+async def parent_row(database: Database, me: NewIdentity, parent: UUID) -> Any:
+    async with database.transaction(me.tenant_id) as transaction:
+        return await parents.hold(transaction.driver, parent)
+
+
+async def test_those_that_wait_longest_are_folded_first(
+    app_database: Database, worker_database: Database, me: NewIdentity
+) -> None:
+    first, second = [await family(app_database, me, 1) for _ in range(2)]
+    for parent in (second, first):
+        (child,) = await children_of(app_database, me, parent)
+        await run(worker_database, child, "0.5")
+    await fold(worker_database, first)
+    (child,) = await children_of(app_database, me, first)
+    async with worker_database.transaction() as transaction:
+        await jobs.complete(transaction.driver, child, 1)
+        assert await folding.due(transaction.driver, interval=timedelta(0), most=1) == [second]
+        assert await folding.due(transaction.driver, interval=timedelta(hours=1), most=10) == []

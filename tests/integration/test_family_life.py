@@ -17,7 +17,7 @@ from sqlalchemy import event
 from arqueduct.database import Database, Driver
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import FINAL, JobState
-from arqueduct.repositories import children, documents, live, parents, steering
+from arqueduct.repositories import children, documents, folding, live, steering
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.retention import Position, prune_jobs
 from arqueduct.settings import Settings
@@ -280,4 +280,4 @@ async def test_several_workers_tell_of_a_parent_once_an_interval(
         seq += 1
         assert (await job(app_database, me, parent))["seq"] == seq
     async with worker_database.transaction() as transaction:
-        assert await parents.due(transaction.driver, most=10) == []
+        assert await folding.due(transaction.driver, interval=timedelta(0), most=10) == []

@@ -10,7 +10,7 @@ import pytest
 from arqueduct.database import Database, Driver, Transaction
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import JobState
-from arqueduct.repositories import lists, live, parents
+from arqueduct.repositories import folding, lists, live
 from arqueduct.repositories.children import BATCH
 from arqueduct.settings import Settings
 from arqueduct_backend import error_report
@@ -99,7 +99,7 @@ async def test_what_is_looked_at_does_not_grow_with_the_children(
     if begun:
         await owner.execute(_IN_THE_MIDDLE, parent, MANY)
         async with app_database.transaction(me.tenant_id) as transaction:
-            await parents.fold(transaction.driver, [parent])
+            await folding.fold(transaction.driver, [parent])
     if is_analysed:
         await owner.execute("ANALYZE jobs, documents, parents, child_deltas")
     found = {}
@@ -132,8 +132,8 @@ async def test_a_fold_reads_what_was_noted_and_not_the_children(
         await owner.execute("UPDATE jobs SET progress = 0.5 WHERE id = ANY ($1)", ids)
         async with worker_database.transaction() as transaction:
             before = await rows_read(transaction.driver)
-            assert one in await parents.due(transaction.driver, most=200)
-            await parents.fold(transaction.driver, [one], interval=timedelta(0), waits=False)
+            assert one in await folding.due(transaction.driver, interval=timedelta(0), most=200)
+            await folding.fold(transaction.driver, [one], interval=timedelta(0), waits=False)
             read.append(await rows_read(transaction.driver) - before)
     assert read[1] <= read[0] + 10, read
     assert read[1] < 200, read

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arqueduct.families import Counts, OnError, Policy, Standing, is_reopened, progress, rate, standing
+from arqueduct.families import Counts, OnError, Policy, Standing, progress, rate, standing
 from arqueduct.lifecycle import FINAL, JobState
 
 FEW = st.integers(min_value=0, max_value=5)
@@ -78,12 +78,6 @@ def test_progress_is_the_weighted_mean_and_stays_between_0_and_1(children: list[
     mean = sum(weight * done / 10_000 for weight, done in children) / weight
     assert progress(work, weight) == pytest.approx(mean)
     assert 0 <= progress(work, weight) <= 1
-
-
-def test_only_a_parent_that_had_ended_is_reopened() -> None:
-    assert is_reopened(JobState.FAILED, Counts(queued=1))
-    assert not is_reopened(JobState.RUNNING, Counts(queued=1))
-    assert not is_reopened(JobState.FAILED, Counts(failed=1))
 
 
 @given(st.floats(0, 1e6), st.lists(st.tuples(st.floats(0, 1e6), st.floats(0.01, 100)), min_size=1, max_size=20))

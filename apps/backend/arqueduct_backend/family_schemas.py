@@ -57,7 +57,7 @@ class ChildCounts(Answer):
 
 
 class Throughput(Answer):
-    """Since the first child began, to now or to the end."""
+    """While any child ran: pauses, and the time between an end and a retry, are left out."""
 
     elapsed_seconds: float
     documents_per_hour: float
@@ -154,7 +154,7 @@ class FamilyStatus(Answer):
     pages_done: int
     chunks_done: int
     throughput: Throughput | None
-    """Null until the first child has run for a second."""
+    """Null until children have run for a second."""
     eta: Estimate | None
     """Null while there is no basis for one, and once it has ended."""
     errors: dict[str, int] = Field(examples=[{"document_encrypted": 2}])

@@ -1,15 +1,13 @@
 """How a project or a batch stands: read in one transaction, from its counters and a few of its children."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from arqueduct import families
 from arqueduct.database import Driver, Transaction
 from arqueduct.errors import NotFound
-from arqueduct.families import Asked, OnError, Policy
+from arqueduct.families import OnError
 from arqueduct.lifecycle import FINAL, JobState
 from arqueduct.models import Job
 from arqueduct.repositories import children, parents
@@ -60,7 +58,7 @@ async def status_of(
         errors = await parents.errors(driver, job.id)
     if tally.counts.completed:
         slowest = await children.slowest(driver, job.id, limit=SLOWEST, file_set_id=file_set_id)
-    state = _state(row, tally, JobState(job.state))
+    state, active = _state(row, tally, job), _active(row, job)
     return FamilyStatus(
         id=own_id,
         job_id=job.id,
@@ -73,8 +71,8 @@ async def status_of(
         bytes_total=tally.size,
         pages_done=tally.pages,
         chunks_done=tally.chunks,
-        throughput=_throughput(tally, job, moment),
-        eta=_eta(row, tally, job, moment) if state not in FINAL else None,
+        throughput=Throughput.of(tally, active) if active >= LEAST_SECONDS else None,
+        eta=_eta(row, tally, active) if state not in FINAL else None,
         errors=errors,
         cost=Cost(tokens=tally.tokens, embedding_requests=tally.embedding_requests, cache_hits=tally.cache_hits),
         slowest=[ChildJob.of(child) for child in slowest],
@@ -107,29 +105,27 @@ async def _files(driver: Driver, job_id: UUID, shown: Pages, file_set_id: UUID |
     return page_of(found, shown.limit, ChildJob.of, lambda last: cursors.of("files", last["id"]))
 
 
-def _state(row: asyncpg.Record, tally: Tally, told: JobState) -> JobState:
+def _state(row: asyncpg.Record, tally: Tally, job: Job) -> JobState:
     """By the counters, which are true at this moment, where the job's row is a second behind."""
-    if told in FINAL and not tally.counts.unfinished:
+    told = JobState(job.state)
+    if told not in FINAL:
+        return parents.standing_of(row, tally.counts, row["asked"], row["forgiven"]).state
+    if tally.counts.finished == tally.counts.total and all(
+        job.details.get(name) == getattr(tally.counts, name) for name in ("completed", "failed", "cancelled")
+    ):
         return told
-    return families.standing(
-        tally.counts,
-        Policy(on_error=OnError(row["on_error"]), threshold=row["threshold"]),
-        is_cancelled=row["asked"] == Asked.CANCEL,
-        is_stopping=row["asked"] == Asked.STOP,
-        forgiven=row["forgiven"],
-    ).state
+    return parents.standing_of(row, tally.counts, None, tally.counts.failed).state
 
 
-def _eta(row: asyncpg.Record, tally: Tally, job: Job, moment: datetime) -> Estimate | None:
-    left = tally.left(row["fast_rate"], row["slow_rate"], parents.since(job.started_at, moment))
+def _active(row: asyncpg.Record, job: Job) -> float:
+    """Seconds for which it ran, up to now."""
+    is_running = job.state == JobState.RUNNING and row["rated_at"] is not None
+    return float(row["active_seconds"]) + ((row["at"] - row["rated_at"]).total_seconds() if is_running else 0.0)
+
+
+def _eta(row: asyncpg.Record, tally: Tally, active: float) -> Estimate | None:
+    left = tally.left(row["fast_rate"], row["slow_rate"], active)
     if left is None:
         return None
     low, high = left.range
     return Estimate(seconds=left.seconds, low=low, high=high)
-
-
-def _throughput(tally: Tally, job: Job, moment: datetime) -> Throughput | None:
-    if job.started_at is None:
-        return None
-    seconds = ((job.finished_at or moment) - job.started_at).total_seconds()
-    return Throughput.of(tally, seconds) if seconds >= LEAST_SECONDS else None

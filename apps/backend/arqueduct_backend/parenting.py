@@ -10,11 +10,11 @@ from arqueduct.errors import NotFound
 from arqueduct.families import Asked
 from arqueduct.lifecycle import Action, JobState, check
 from arqueduct.models import Job
-from arqueduct.repositories import lists, parents
+from arqueduct.repositories import folding, lists, parents
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend.access import Acting
 from arqueduct_backend.state import State
-from arqueduct_backend.steering import steer
+from arqueduct_backend.steering import MOST, steer
 
 __all__ = ["act", "brought_up_to_date"]
 
@@ -35,17 +35,29 @@ async def act(
         if held is None or job is None:
             raise NotFound
         if children is None:
-            check(action, JobState(job.state))
+            if not (action is Action.RESUME and held["asked"] == Asked.PAUSE):  # some may still be stopping
+                check(action, JobState(job.state))
             await parents.set_asked(transaction.driver, job_id, WANTED[action])
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
-    await steer(services, acting, action, children or _children(action, job))
+    if action is Action.RESUME:
+        await _call_off(services, acting.identity.tenant_id, job_id)
+    wanted = children or _children(action, job)
+    for _ in range(0, max(job.children or 1, 1), MOST):  # so many are steered at a time
+        steered = await steer(services, acting, action, wanted)
+        if not steered.remaining:
+            break
     await brought_up_to_date(services, acting.identity.tenant_id, job_id)
+
+
+async def _call_off(services: State, tenant_id: UUID, job_id: UUID) -> None:
+    async with services.database.transaction(tenant_id) as transaction:
+        await parents.call_off_pause(transaction.driver, job_id)
 
 
 async def brought_up_to_date(services: State, tenant_id: UUID, job_id: UUID) -> None:
     """Folds the parent now, so that whoever asked for something sees it done."""
     async with services.database.transaction(tenant_id) as transaction:
-        folded = await parents.fold(transaction.driver, [job_id])
+        folded = await folding.fold(transaction.driver, [job_id])
     await services.dispatcher.announce(folded.rows)
 
 

@@ -3,6 +3,7 @@ interval at the most, and nothing is lost if nobody does for a while: what was n
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from arqueduct import metrics
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.families import Asked
 from arqueduct.lifecycle import Action
-from arqueduct.repositories import parents, steering
+from arqueduct.repositories import folding, parents, steering
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_worker.services import Services
 
@@ -45,26 +46,22 @@ class Families:
         self._interval = services.settings.parent_interval
 
     async def run(self) -> None:
-        """Looks for as long as the process lives."""
-        while True:
-            try:
-                await self.fold()
-                await self.see_to()
-            except DependencyUnavailable as error:
-                log.warning("parents not folded", error=str(error))
-            except Exception:
-                log.exception("parents not folded")
-            await asyncio.sleep(self._interval / LOOKS)
+        """Folds for as long as the process lives."""
+        await self._for_ever(self.fold)
+
+    async def run_steering(self) -> None:
+        """Sees to what is wanted for as long as the process lives. Apart from folding: it may take long."""
+        await self._for_ever(self.see_to)
 
     async def fold(self) -> None:
         """One look at parents of which something was noted."""
         services = self._services
+        interval = timedelta(seconds=self._interval)
         async with services.database.transaction() as transaction:
-            due = await parents.due(transaction.driver, most=MOST_PARENTS)
+            due = await folding.due(transaction.driver, interval=interval, most=MOST_PARENTS)
             if not due:
                 return
-            interval = timedelta(seconds=self._interval)
-            folded = await parents.fold(transaction.driver, due, interval=interval, waits=False)
+            folded = await folding.fold(transaction.driver, due, interval=interval, waits=False)
         metrics.parents_folded.inc(folded.folded)
         await services.dispatcher.announce(folded.rows)
 
@@ -72,9 +69,23 @@ class Families:
         """Does what is wanted to children that it was not done to: those that came back, or that a request which was
         cut short had not reached."""
         async with self._services.database.transaction() as transaction:
+            await parents.forget_resumed(transaction.driver)
             found = await parents.asked(transaction.driver)
         for row in found:
-            await self._steer(row["tenant_id"], row["job_id"], Asked(row["asked"]))
+            try:
+                await self._steer(row["tenant_id"], row["job_id"], Asked(row["asked"]))
+            except Exception as error:  # one family must not keep the others waiting
+                log.warning("children not steered yet", parent=str(row["job_id"]), error=repr(error))
+
+    async def _for_ever(self, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await look()
+            except DependencyUnavailable as error:
+                log.warning("families not looked after", error=str(error))
+            except Exception:
+                log.exception("families not looked after")
+            await asyncio.sleep(self._interval / LOOKS)
 
     async def _steer(self, tenant_id: UUID, parent_id: UUID, asked: Asked) -> None:
         services, action = self._services, ACTIONS[asked]
@@ -88,11 +99,3 @@ class Families:
             await services.dispatcher.tell(action, done.asked)
             if len(ids) < BATCH:
                 break
-        if asked is Asked.RESUME and not ids:
-            await self._is_resumed(tenant_id, parent_id)
-
-    async def _is_resumed(self, tenant_id: UUID, parent_id: UUID) -> None:
-        async with self._services.database.transaction(tenant_id) as transaction:
-            held = await parents.hold(transaction.driver, parent_id)
-            if held is not None and held["asked"] == Asked.RESUME:
-                await parents.set_asked(transaction.driver, parent_id, None)

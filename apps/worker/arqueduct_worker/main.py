@@ -104,7 +104,7 @@ async def _work(
     worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
     probes.opened(services, worker)
     await _announce(settings, port)
-    sweeper = Sweeper(services)
+    sweeper, families = Sweeper(services), Families(services)
     background = [
         asyncio.create_task(task)
         for task in (
@@ -114,7 +114,8 @@ async def _work(
             sweeper.run(),
             sweeper.beat(),
             sweeper.watch(),
-            Families(services).run(),
+            families.run(),
+            families.run_steering(),
             Housekeeping(services).run(),
             Janitor(services).run(),
             listen(redis, keys, services.leases),

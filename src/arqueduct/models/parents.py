@@ -82,6 +82,8 @@ class Parent(SQLModel, table=True):
     """… and over a longer time."""
     rated_at: datetime | None = Field(default=None, sa_column=moment())
     rated_work: int = Field(default=0, sa_column=_sum())
+    active_seconds: float = Field(default=0.0, sa_column=Column(DOUBLE_PRECISION, nullable=False, server_default="0"))
+    """For which it ran, up to `rated_at`."""
     folded_at: datetime | None = Field(
         default=None,
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),

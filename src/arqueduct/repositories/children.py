@@ -12,7 +12,7 @@ from arqueduct.database import Driver
 from arqueduct.families import Policy
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
-from arqueduct.repositories import parents
+from arqueduct.repositories import folding
 from arqueduct.repositories.originals import RESTORE
 from arqueduct.repositories.statements import noting
 
@@ -138,7 +138,7 @@ async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
     noted = await driver.fetch(_NOTE_PARENT, parent_id)
     await driver.execute("SELECT line_up($1)", [row["id"] for row in made])
     # With what it was made of: nobody ever sees a parent that knows of no children.
-    folded = await parents.fold(driver, [parent_id])
+    folded = await folding.fold(driver, [parent_id])
     return folded.rows[0] if folded.rows else noted[0]
 
 
