@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
@@ -12,6 +13,12 @@ from tests.integration.backend import client_of, problem, serving, upload
 from tests.integration.family import assert_counted, some_documents
 from tests.integration.test_api_projects import fold
 from tests.integration.worker import TestWorker, until
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A lease that outlasts a busy machine: what is lost and comes back is told elsewhere."""
+    return settings.model_copy(update={"lease": 60.0})
 
 
 async def batch(api: httpx.AsyncClient, **asked: Any) -> Any:

@@ -22,6 +22,12 @@ from tests.integration.worker import TestWorker
 GOOD, BAD = b"# Water\n\nIt flows downhill, and never up.\n", b"%PDF-1.7 torn"
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A lease that outlasts a busy machine: what is lost and comes back is told elsewhere."""
+    return settings.model_copy(update={"lease": 60.0})
+
+
 async def file_set(api: httpx.AsyncClient, *files: tuple[str, bytes], name: str = "a set") -> Any:
     """A set of these files, each taken in."""
     answer = await api.post(
