@@ -54,13 +54,17 @@ async def status(api: httpx.AsyncClient, project_id: str, **params: Any) -> Any:
 
 async def run_all(worker: TestWorker, api: httpx.AsyncClient, project_id: str) -> None:
     """Every file that waits, as a worker would, then the fold."""
+    await run_unfolded(worker, api, project_id)
+    await fold(worker)
+
+
+async def run_unfolded(worker: TestWorker, api: httpx.AsyncClient, project_id: str) -> None:
     for file in (await status(api, project_id, state="queued", limit=200))["files"]["items"]:
         async with worker.services.database.transaction() as transaction:
             dispatch = await transaction.driver.fetchval(
                 "SELECT dispatch FROM jobs WHERE id = $1", UUID(file["job_id"])
             )
         await worker.run(UUID(file["job_id"]), dispatch)
-    await fold(worker)
 
 
 async def fold(worker: TestWorker) -> None:
@@ -116,6 +120,18 @@ async def test_only_what_failed_is_tried_again(api: httpx.AsyncClient, api_worke
         job: int(file["state"] == "failed") for job, file in before.items()
     }
     assert (await status(api, project_id))["state"] == "partially_completed"
+
+
+@pytest.mark.parametrize("way", ["retry", "runs", "archive", "DELETE"])
+async def test_what_the_status_shows_as_ended_has_ended_for_all_requests(
+    api: httpx.AsyncClient, api_worker: TestWorker, way: str
+) -> None:
+    project_id = (await project(api, (await three_files(api))["id"]))["project"]["id"]
+    await run_unfolded(api_worker, api, project_id)
+    assert (await status(api, project_id))["state"] == "partially_completed"
+    path = f"/api/v1/projects/{project_id}"
+    answer = await api.delete(path) if way == "DELETE" else await api.post(f"{path}/{way}", json={})
+    assert answer.is_success, answer.text
 
 
 async def test_a_choice_of_what_failed_is_tried_again(api: httpx.AsyncClient, api_worker: TestWorker) -> None:

@@ -139,6 +139,28 @@ async def test_a_retried_child_opens_its_parent_again(
     await assert_counted(app_database, me, parent)
 
 
+async def test_a_retried_child_that_ends_before_anybody_looks_opens_its_parent_too(
+    app_database: Database, worker_database: Database, me: NewIdentity
+) -> None:
+    parent = await family(app_database, me, 2)
+    first, second = await children_of(app_database, me, parent)
+    await run(worker_database, first, "complete")
+    await run(worker_database, second, "fail")
+    await fold(worker_database, parent)
+    before = await job(app_database, me, parent)
+    assert before["state"] == "partially_completed"
+    await steer(app_database, me, Action.RETRY, parent)
+    await run(worker_database, second, "complete")
+    await fold(worker_database, parent)
+    found = await job(app_database, me, parent)
+    assert (found["state"], found["error"]) == ("completed", None)
+    assert found["finished_at"] > before["finished_at"]
+    async with app_database.transaction(me.tenant_id) as transaction:
+        events = await transaction.driver.fetch("SELECT state FROM job_events WHERE job_id = $1 ORDER BY seq", parent)
+    assert [event["state"] for event in events] == ["queued", "partially_completed", "running", "completed"]
+    await assert_counted(app_database, me, parent)
+
+
 async def test_what_is_folded_late_changes_the_sums_and_not_the_end(
     app_database: Database, worker_database: Database, me: NewIdentity
 ) -> None:

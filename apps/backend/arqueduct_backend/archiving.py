@@ -15,12 +15,13 @@ from starlette.responses import Response
 from arqueduct import models
 from arqueduct.database import Transaction
 from arqueduct.errors import ProjectUnfinished
-from arqueduct.lifecycle import UNFINISHED, JobState
+from arqueduct.lifecycle import UNFINISHED
 from arqueduct.repositories import archive, children, file_sets, projects
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import BatchAccepted
+from arqueduct_backend.family_status import state_of
 from arqueduct_backend.planting import check_number, check_quota, point_to, shown
 from arqueduct_backend.state import State
 
@@ -55,8 +56,8 @@ async def move_project(
         await check_quota(transaction, acting, jobs=0)
         project = await projects.hold(transaction, project_id)
         _, job = await projects.find(transaction, project_id)
-        if JobState(job.state) in UNFINISHED:
-            raise ProjectUnfinished(state=job.state)
+        if (state := await state_of(transaction, job)) in UNFINISHED:
+            raise ProjectUnfinished(state=state)
         if (project.archived_at is None) == (kind == ARCHIVE):
             await projects.revise(transaction, project, _mark(kind))
         moving = await _move_set_of(transaction, services, acting, project, kind)

@@ -26,7 +26,7 @@ from arqueduct_backend.family_schemas import (
 from arqueduct_backend.pages import page_of
 from arqueduct_backend.schemas import Page, error_of
 
-__all__ = ["Pages", "files_of", "status_of"]
+__all__ = ["Pages", "files_of", "state_of", "status_of"]
 
 SLOWEST, FAILED = 5, 20
 LEAST_SECONDS = 1.0
@@ -103,6 +103,12 @@ async def _files(driver: Driver, job_id: UUID, shown: Pages, file_set_id: UUID |
         file_set_id=file_set_id,
     )
     return page_of(found, shown.limit, ChildJob.of, lambda last: cursors.of("files", last["id"]))
+
+
+async def state_of(transaction: Transaction, job: Job) -> JobState:
+    """As the status shows it: what may be done to a family goes by what its users have seen."""
+    row = await parents.now(transaction.driver, job.id)
+    return JobState(job.state) if row is None else _state(row, Tally.of(row), job)
 
 
 def _state(row: asyncpg.Record, tally: Tally, job: Job) -> JobState:

@@ -6,6 +6,8 @@ a retry has to be sent again.
 
 from uuid import UUID
 
+import asyncpg
+
 from arqueduct.errors import NotFound
 from arqueduct.families import Asked
 from arqueduct.lifecycle import Action, JobState, check
@@ -18,6 +20,9 @@ from arqueduct_backend.steering import MOST, steer
 
 __all__ = ["act", "brought_up_to_date"]
 
+ENDING = (Asked.CANCEL, Asked.STOP)
+YIELDING = (Action.PAUSE, Action.RESUME)
+"""What does not undo that: a cancel counts more than a pause, for a family as for one job."""
 WANTED = {Action.CANCEL: Asked.CANCEL, Action.PAUSE: Asked.PAUSE, Action.RESUME: Asked.RESUME, Action.RETRY: None}
 
 
@@ -30,15 +35,18 @@ async def act(
     `NotFound`, `IllegalTransition` and `DependencyUnavailable`; what was committed before stays.
     """
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
+        # What may be done goes by the state that its status shows, which is a second ahead of the row.
+        folded = await folding.fold(transaction.driver, [job_id])
         held = await parents.hold(transaction.driver, job_id)
         job = await lists.job(transaction, job_id, without=(), locked=True)
         if held is None or job is None:
             raise NotFound
         if children is None:
-            if not (action is Action.RESUME and held["asked"] == Asked.PAUSE):  # some may still be stopping
-                check(action, JobState(job.state))
-            await parents.set_asked(transaction.driver, job_id, WANTED[action])
+            _check(action, JobState(job.state), held)
+            if held["asked"] not in ENDING or action not in YIELDING:
+                await parents.set_asked(transaction.driver, job_id, WANTED[action])
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
+    await services.dispatcher.announce(folded.rows)
     if action is Action.RESUME:
         await _call_off(services, acting.identity.tenant_id, job_id)
     wanted = children or _children(action, job)
@@ -47,6 +55,12 @@ async def act(
         if not steered.remaining:
             break
     await brought_up_to_date(services, acting.identity.tenant_id, job_id)
+
+
+def _check(action: Action, state: JobState, held: asyncpg.Record) -> None:
+    """Raises `IllegalTransition`. What is paused can be resumed, be it that others run, or are still stopping."""
+    if action is not Action.RESUME or not (held["paused"] or held["asked"] == Asked.PAUSE):
+        check(action, state)
 
 
 async def _call_off(services: State, tenant_id: UUID, job_id: UUID) -> None:

@@ -22,7 +22,7 @@ from arqueduct.errors import (
     TooManyDocuments,
 )
 from arqueduct.ids import new_id
-from arqueduct.lifecycle import UNFINISHED, JobState, Priority
+from arqueduct.lifecycle import UNFINISHED, Priority
 from arqueduct.permissions import Permission, check
 from arqueduct.profiles import Profile, payload_of
 from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects, quotas
@@ -31,6 +31,7 @@ from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
 from arqueduct_backend.family_schemas import ErrorPolicy
+from arqueduct_backend.family_status import state_of
 from arqueduct_backend.project_schemas import Project, ProjectAccepted, ProjectAsked, ProjectRunAsked
 from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
@@ -85,8 +86,8 @@ async def rerun(
         if held.archived_at is not None:
             raise ProjectArchived
         newest = await lists.job(transaction, held.job_id, without=())
-        if newest is not None and JobState(newest.state) in UNFINISHED:
-            raise ProjectUnfinished(state=newest.state)
+        if newest is not None and (state := await state_of(transaction, newest)) in UNFINISHED:
+            raise ProjectUnfinished(state=state)
         profile = await profiles.resolve(transaction, asked.profile)
         row = await _run(transaction, services, acting, held, profile, asked.policy, is_new=False)
         answer = await _accepted(transaction, services, held)

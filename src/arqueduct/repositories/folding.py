@@ -13,6 +13,7 @@ import asyncpg
 
 from arqueduct import families, storable
 from arqueduct.database import Driver
+from arqueduct.eta import Estimate
 from arqueduct.families import Asked, Standing
 from arqueduct.lifecycle import FINAL, JobState
 from arqueduct.repositories.parents import Tally, message_of, standing_of
@@ -153,26 +154,37 @@ async def _settle(driver: Driver, row: asyncpg.Record, job: asyncpg.Record) -> a
     """Writes what follows from the counters; None where nothing does."""
     tally, before = Tally.of(row), JobState(job["state"])
     wanted, forgiven = row["asked"], row["forgiven"]
-    if before in FINAL and not row["has_changed"]:
-        return None
-    # Somebody retried children, be it that they have ended again meanwhile.
-    if before in FINAL and (row["has_moved"] or tally.counts.unfinished):
+    if before in FINAL and not (row["has_moved"] or tally.counts.unfinished):
+        return await _add_up(driver, row, job, before) if row["has_changed"] else None
+    if before in FINAL:  # somebody retried children, be it that they have ended again meanwhile
         wanted, forgiven = None, tally.counts.failed
-    if before in FINAL and not row["has_moved"] and not tally.counts.unfinished:  # only their cost is added up late
-        found = Standing(state=before)
-    else:
-        found = standing_of(row, tally.counts, wanted, forgiven)
+        if not tally.counts.unfinished:
+            await _write(driver, row, job, before, Standing(state=JobState.RUNNING), None)
+            before = JobState.RUNNING
+    found = standing_of(row, tally.counts, wanted, forgiven)
     if found.must_stop and wanted is None:
         wanted = Asked.STOP
     is_final = found.state in FINAL
-    pace = _pace(row, was_running=before is JobState.RUNNING)
+    pace = _pace(row, was_running=job["state"] == JobState.RUNNING)
     await _keep(driver, row, pace, None if is_final else wanted, forgiven)
     if found.state is before and not row["has_changed"]:
         return None
     left = None if is_final else tally.left(pace.fast, pace.slow, pace.active)
-    statement = _PROGRESS if found.state is before else _ENTER[found.state]
+    return await _write(driver, row, job, before, found, left)
+
+
+async def _add_up(driver: Driver, row: asyncpg.Record, job: asyncpg.Record, ended: JobState) -> asyncpg.Record | None:
+    """It has ended, and stays as it is; only what its children cost was told late."""
+    return await _write(driver, row, job, ended, Standing(state=ended), None)
+
+
+async def _write(
+    driver: Driver, row: asyncpg.Record, job: asyncpg.Record, before: JobState, found: Standing, left: Estimate | None
+) -> asyncpg.Record | None:
+    """The new state of the parent, with a line of its history where that is another one."""
+    tally, is_final = Tally.of(row), found.state in FINAL
     return await driver.fetchrow(
-        statement,
+        _PROGRESS if found.state is before else _ENTER[found.state],
         row["job_id"],
         found.state,
         STAGES.get(found.state, str(found.state)),

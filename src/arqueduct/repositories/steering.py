@@ -109,6 +109,9 @@ _RETRY = moving(
     ),
 )
 
+# Who resumes children means it: a pause of their parent would pause them again. The others stay paused by themselves.
+_NO_LONGER_PAUSED = "UPDATE parents SET asked = NULL WHERE job_id = ANY ($1) AND asked = 'pause'"
+
 _WAITING = {Action.CANCEL: _CANCEL, Action.PAUSE: _PAUSE, Action.RESUME: _RESUME, Action.RETRY: _RETRY}
 _RUNNING = {Action.CANCEL: _ASK_TO_CANCEL, Action.PAUSE: _ASK_TO_PAUSE}
 
@@ -139,6 +142,8 @@ async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
     rows = await driver.fetch(_WAITING[action], ids)
     if action in (Action.RESUME, Action.RETRY):
         await driver.execute("SELECT line_up($1)", [row["id"] for row in rows])
+    if action is Action.RESUME and (of := {row["parent_id"] for row in rows if row["parent_id"]}):
+        await driver.execute(_NO_LONGER_PAUSED, sorted(of))
     return Changed(rows=rows, asked=[row["id"] for row in asked])
 
 

@@ -36,7 +36,7 @@ from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, etag_of, is_known, not_modified
 from arqueduct_backend.family_schemas import ChildJob, FamilyStatus
-from arqueduct_backend.family_status import Pages, files_of, status_of
+from arqueduct_backend.family_status import Pages, files_of, state_of, status_of
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.project_schemas import (
@@ -123,8 +123,8 @@ async def delete_project(project_id: UUID, transaction: TenantTransaction, actin
     """Removes the project and the list of its runs. Its file set, documents and jobs stay."""
     held = await projects.hold(transaction, project_id)
     _, job = await projects.find(transaction, project_id)
-    if JobState(job.state) in UNFINISHED:
-        raise ProjectUnfinished(state=job.state)
+    if (state := await state_of(transaction, job)) in UNFINISHED:
+        raise ProjectUnfinished(state=state)
     await projects.delete(transaction, held)
     await acting.note(transaction, before={"project_id": str(project_id), "job_id": str(held.job_id)})
     return Response(status_code=204)
