@@ -39,11 +39,13 @@ class Form:
         return {**handler(schema), "minLength": 1, "maxLength": self.longest, "pattern": self.pattern}
 
 
+UNSEEN = r"\x00-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff"
+"""Control characters, those that turn the direction of writing, and those without width: two names that look alike."""
 LABEL = Form(
     name="label",
-    pattern=r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$",
+    pattern=rf"^[^\s{UNSEEN}]([^{UNSEEN}]*[^\s{UNSEEN}])?$",
     longest=200,
-    rule="Write 1 to 200 characters, none of them a control character, and no space at either end.",
+    rule="Write 1 to 200 characters, none of them a control character or invisible, and no space at either end.",
 )
 ADDRESS = Form(
     name="address",

@@ -11,7 +11,7 @@ import pytest
 
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
-from arqueduct.repositories import jobs
+from arqueduct.repositories import jobs, parents
 from arqueduct.settings import Settings
 from arqueduct_worker.families import Families
 from tests.integration.backend import beat, problem
@@ -157,6 +157,29 @@ async def test_a_project_is_paused_resumed_and_cancelled_as_one(api: httpx.Async
     problem(await api.post(f"/api/v1/projects/{project_id}/cancel"), 409, "illegal_transition")
     again = (await api.post(f"/api/v1/projects/{project_id}/retry")).json()
     assert (again["state"], again["counts"]["queued"]) == ("queued", 3)
+
+
+async def test_a_pause_does_not_undo_a_cancel_that_is_under_way(
+    api: httpx.AsyncClient, api_worker: TestWorker, app_database: Database, me: NewIdentity
+) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    path, job_id = f"/api/v1/projects/{made['project']['id']}", UUID(made["job"]["id"])
+    first, second, _ = [UUID(file["job_id"]) for file in (await status(api, made["project"]["id"]))["files"]["items"]]
+    async with api_worker.services.database.transaction() as transaction:
+        wake_ups = await transaction.driver.fetch("SELECT id, dispatch FROM jobs WHERE id = ANY ($1)", [first, second])
+        lease = timedelta(seconds=60)
+        claimed = await jobs.claim(
+            transaction.driver, [(row["id"], row["dispatch"]) for row in wake_ups], "test", lease
+        )
+        done, _ = claimed
+        await jobs.complete(transaction.driver, done.id, done.fence)
+    cancelled = (await api.post(f"{path}/cancel")).json()
+    assert (cancelled["state"], cancelled["counts"]["running"], cancelled["counts"]["cancelled"]) == ("running", 1, 1)
+    await api.post(f"{path}/pause")
+    async with app_database.transaction(me.tenant_id) as transaction:
+        row = await parents.now(transaction.driver, job_id)
+    assert row is not None
+    assert row["asked"] == "cancel"
 
 
 async def test_the_job_of_a_project_is_steered_as_the_project_is(api: httpx.AsyncClient) -> None:
@@ -389,3 +412,18 @@ async def test_a_pause_is_called_off_before_everybody_has_heard_of_it(
     assert (answer.json()["counts"]["running"], answer.json()["counts"]["queued"]) == (1, 2)
     async with worker_database.transaction() as transaction:
         assert await jobs.pause_running(transaction.driver, first, 1) is None
+
+
+async def test_resuming_children_of_a_paused_project_is_not_undone(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    made = await project(api, (await three_files(api))["id"])
+    path = f"/api/v1/projects/{made['project']['id']}"
+    await api.post(f"{path}/pause")
+    first, *_ = (await status(api, made["project"]["id"]))["files"]["items"]
+    assert (await api.post(f"/api/v1/jobs/{first['job_id']}/resume")).status_code == 202
+    await fold(api_worker)
+    counts = (await status(api, made["project"]["id"]))["counts"]
+    assert (counts["queued"], counts["paused"]) == (1, 2)
+    resumed = await api.post(f"{path}/resume")
+    assert (resumed.status_code, resumed.json()["counts"]["queued"]) == (200, 3)

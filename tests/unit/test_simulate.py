@@ -91,3 +91,10 @@ def test_a_known_code_of_the_other_kind_is_as_permanent_as_asked(
 def test_a_label_cannot_be_taken_for_a_state(label: str) -> None:
     with pytest.raises(ValidationError):
         SimulateOptions.model_validate({"steps": [{"label": label}]})
+
+
+def test_the_steps_of_a_job_are_bounded_together() -> None:
+    step = {"label": "reading", "seconds": 0, "units": 1000}
+    SimulateOptions.model_validate({"steps": [step] * 5})
+    with pytest.raises(ValidationError, match="5,000 units in all"):
+        SimulateOptions.model_validate({"steps": [step] * 6})

@@ -19,8 +19,10 @@ DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
 NOWHERE = frozenset({"", ".", ".."})
 EXTENDED = re.compile(rb"""filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s"]+)""", re.IGNORECASE)
 """RFC 5987: `filename*=UTF-8''na%C3%AFve.pdf`. Not meant for forms, but some clients send it."""
-DIRECTIONS = frozenset("\u061c\u200e\u200f" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))))
-"""Turn the direction of writing: `invoice\u202efdp.exe` would be shown as `invoiceexe.pdf`."""
+DIRECTIONS = frozenset(
+    "\u061c\u200b\u200e\u200f\ufeff" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+)
+"""Turn the direction of writing or have no width: `invoice\u202efdp.exe` would be shown as `invoiceexe.pdf`."""
 
 
 def disposition(header: bytes) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from arqueduct.repositories.plans import by_index
 from arqueduct.repositories.statements import COLUMNS
 from arqueduct.webhooks.kinds import NOT_OURS
 
-__all__ = ["JUST_FINISHED", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_proofs"]
+__all__ = ["JUST_FINISHED", "MOST_CHILDREN", "MOST_FINISHED", "MOST_UNFINISHED", "newer", "of_user", "valid_proofs"]
 
 MOST_UNFINISHED = 1000
 MOST_FINISHED = 200

@@ -1,15 +1,18 @@
 """All that a user has under way, read once for everyone who waits for it."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
+
 from arqueduct.database import Database
 from arqueduct.errors import NotAuthenticated
 from arqueduct.identity import Identity
-from arqueduct.lifecycle import UNFINISHED
+from arqueduct.lifecycle import UNFINISHED, JobState
 from arqueduct.repositories import jobs, live
 from arqueduct_backend.live.updates import Notice, notice
 
@@ -80,11 +83,17 @@ class Snapshots:
                 rows = await live.of_user(transaction.driver, user_id) if valid else []
         finally:
             self._turns.release()
-        unfinished = sum(row["state"] in UNFINISHED and row["parent_id"] is None for row in rows)
         message = notice(
             "snapshot",
             jobs=[jobs.message_of(row) for row in rows],
-            truncated=unfinished >= live.MOST_UNFINISHED,
+            truncated=_is_cut(rows),
             timestamp=datetime.now(UTC),
         )
         return Snapshot(notice=message, seqs={str(row["id"]): row["seq"] for row in rows}, valid=valid)
+
+
+def _is_cut(rows: Sequence[asyncpg.Record]) -> bool:
+    """Whether there may be more than are shown."""
+    counted = Counter((row["parent_id"] is not None, JobState(row["state"]) in UNFINISHED) for row in rows)
+    children = (counted[True, True], counted[True, False])
+    return counted[False, True] >= live.MOST_UNFINISHED or max(children) >= live.MOST_CHILDREN

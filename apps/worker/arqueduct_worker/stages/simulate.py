@@ -24,6 +24,8 @@ TICK_SECONDS = 0.25
 """Longest pause at a stretch: how late a soft limit is heard."""
 MOST_STEPS = 50
 MOST_UNITS = 1000
+MOST_UNITS_IN_ALL = 5000
+"""Each is told, and takes a worker's loop some twenty microseconds although nothing is done."""
 MOST_SECONDS = 3600.0
 LABELS = ("downloading", "extracting", "chunking", "embedding", "storing", "reviewing", "summarising", "translating")
 """Of random steps, in this order and then over again."""
@@ -115,6 +117,12 @@ class SimulateOptions(Options):
     """Of those failures: how many are permanent."""
     seed: int | None = Field(default=None, ge=0, le=2**53, examples=[7])
     """The same file, attempt and seed give the same steps and failures. Null: each job draws anew."""
+
+    @model_validator(mode="after")
+    def _is_not_too_much(self) -> Self:
+        if sum(step.units for step in self.steps) > MOST_UNITS_IN_ALL:
+            raise ValueError(f"the steps have more than {MOST_UNITS_IN_ALL:,} units in all")
+        return self
 
 
 class Simulate(Stage):
