@@ -28,8 +28,8 @@ DROP TRIGGER count_usage_in ON documents;
 DROP TRIGGER count_usage_out ON documents;
 DROP TRIGGER count_usage_changed ON documents;
 DROP FUNCTION count_usage_in(), count_usage_out(), count_usage_changed(), fold_usage(integer),
-    queue_retention(interval), prune_old_jobs(interval, text[], integer),
-    old_jobs(interval, text[], integer);
+    queue_retention(interval), prune_old_jobs(interval, text[], integer, timestamptz, uuid),
+    old_jobs(interval, text[], integer, timestamptz, uuid);
 DROP TABLE upkeep_runs, retention_policies, usage_changes, usage, user_quotas, tenant_quotas;
 
 DROP INDEX jobs_tenant_unfinished_idx;
