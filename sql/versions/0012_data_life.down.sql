@@ -1,9 +1,10 @@
--- An older release looks for an original under the name it came with, and nowhere else.
+-- An older release looks for an original under the name it came with, and nowhere else; one that a policy removed it
+-- takes to be there, and would drop the bytes of an upload of the same file.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM blobs WHERE place = 'cold' OR copy IS NOT NULL) THEN
+    IF EXISTS (SELECT FROM blobs WHERE place <> 'hot' OR copy IS NOT NULL) THEN
         RAISE EXCEPTION 'Some originals are where the older release does not look for them.'
-            USING HINT = 'Stay with this release, or delete the documents that were archived, restored or not.';
+            USING HINT = 'Stay with this release, or delete the documents that were archived, restored or not, and those without their original.';
     END IF;
 END
 $$;

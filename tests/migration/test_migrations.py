@@ -167,3 +167,19 @@ async def test_documents_without_a_job_get_one_when_sets_are_taken_back(empty: s
     assert [row["state"] for row in found] == ["cancelled"]
     await migrations.upgrade(empty)
     await connection.close()
+
+
+async def test_data_life_is_not_taken_back_while_an_original_is_not_where_it_came(empty: str) -> None:
+    await migrations.upgrade(empty)
+    me = await identity.create(empty, tenant="removed", email="removed@example.org")
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "INSERT INTO blobs (id, tenant_id, sha256, size, place) VALUES (gen_random_uuid(), $1, 'x', 1, 'removed')",
+        me.tenant_id,
+    )
+    with pytest.raises(asyncpg.RaiseError, match="older release does not look"):
+        await migrations.downgrade(empty, "0011")
+    assert (await migrations.status(empty)).is_current
+    await connection.execute("DELETE FROM blobs")
+    await migrations.downgrade(empty, "0011")
+    await connection.close()
