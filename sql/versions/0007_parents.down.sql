@@ -48,9 +48,13 @@ DROP INDEX jobs_children_idx;
 DROP INDEX jobs_parents_idx;
 CREATE INDEX jobs_parent_id_idx ON jobs (parent_id);
 -- Whoever goes back has no word for a job with children: one that is not over is ended, its children go on.
-UPDATE jobs SET state = 'cancelled', stage = 'cancelled', finished_at = now(), eta_seconds = NULL,
-    cancel_requested = false, pause_requested = false
-WHERE children IS NOT NULL AND finished_at IS NULL;
+WITH ended AS (
+    UPDATE jobs SET state = 'cancelled', stage = 'cancelled', finished_at = now(), eta_seconds = NULL,
+        cancel_requested = false, pause_requested = false, seq = seq + 1
+    WHERE children IS NOT NULL AND finished_at IS NULL RETURNING *
+)
+INSERT INTO job_events (job_id, seq, tenant_id, type, state, stage, progress, attempt)
+SELECT id, seq, tenant_id, 'job_cancelled', state, stage, progress, 0 FROM ended;
 ALTER TABLE jobs DROP CONSTRAINT lease;
 ALTER TABLE jobs ADD CONSTRAINT lease CHECK ((lease_until IS NULL) = (state <> 'running'));
 ALTER TABLE jobs DROP CONSTRAINT one_generation;

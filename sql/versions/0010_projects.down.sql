@@ -42,6 +42,7 @@ BEGIN
 END
 $$;
 
+DROP FUNCTION hold_families(uuid[], interval), family_is_closed(uuid, interval);
 DROP INDEX jobs_failed_idx;
 DROP TABLE project_runs;
 DROP TABLE projects;

@@ -50,8 +50,40 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON projects TO arqueduct_app;
 GRANT SELECT, INSERT ON project_runs TO arqueduct_app;
 GRANT SELECT ON projects, project_runs TO arqueduct_worker;
 
--- As in 0003; a project keeps its newest run, and a family goes as a whole: the counters of a parent are those of its
--- rows for as long as there are any.
+-- A job and its children, or a job alone: whether nobody has asked for anything of it for so long. Who prunes takes a
+-- family as a whole or leaves it: the counters of a parent are those of its rows for as long as there are any.
+CREATE FUNCTION family_is_closed(head uuid, older interval) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+    SELECT EXISTS (SELECT FROM jobs WHERE id = head AND finished_at < now() - older)
+        AND NOT EXISTS (SELECT FROM projects WHERE job_id = head)
+        AND NOT EXISTS (SELECT FROM documents WHERE job_id = head)
+        AND NOT EXISTS (
+            SELECT FROM jobs c WHERE c.parent_id = head AND (
+                c.finished_at IS NULL OR c.finished_at >= now() - older
+                OR EXISTS (SELECT FROM documents WHERE job_id = c.id))
+        )
+$$;
+
+-- The families of these jobs that are closed, and stay so until the transaction ends. Counters are locked before jobs,
+-- as by everybody who changes a family; what somebody else holds is left for another time.
+CREATE FUNCTION hold_families(members uuid[], older interval) RETURNS uuid[]
+LANGUAGE plpgsql VOLATILE SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    heads uuid[];
+    held uuid[];
+BEGIN
+    heads := ARRAY(SELECT DISTINCT coalesce(parent_id, id) FROM jobs WHERE id = ANY (members));
+    held := ARRAY(SELECT job_id FROM parents WHERE job_id = ANY (heads) ORDER BY job_id FOR UPDATE SKIP LOCKED);
+    RETURN ARRAY(
+        SELECT head FROM unnest(heads) head
+        WHERE (head = ANY (held) OR NOT EXISTS (SELECT FROM parents WHERE job_id = head))
+            AND family_is_closed(head, older)
+    );
+END
+$$;
+REVOKE EXECUTE ON FUNCTION family_is_closed(uuid, interval), hold_families(uuid[], interval) FROM PUBLIC;
+
+-- As in 0003, by families.
 CREATE OR REPLACE FUNCTION prune_jobs(
     older interval, most integer, INOUT after_at timestamptz, INOUT after_id uuid,
     OUT looked integer, OUT pruned_jobs integer, OUT pruned_attempts integer
@@ -76,22 +108,10 @@ BEGIN
     END IF;
     after_at := reached;
     after_id := page[looked];
-    closed := ARRAY(
-        SELECT p.id FROM jobs p
-        WHERE p.id IN (SELECT parent_id FROM jobs WHERE id = ANY (page)) AND p.finished_at < now() - older
-            AND NOT EXISTS (SELECT FROM projects WHERE job_id = p.id)
-            AND NOT EXISTS (
-                SELECT FROM jobs c WHERE c.parent_id = p.id AND (
-                    c.finished_at IS NULL OR c.finished_at >= now() - older
-                    OR EXISTS (SELECT FROM documents WHERE job_id = c.id))
-            )
-    );
+    closed := hold_families(page, older);
     held := ARRAY(
-        SELECT id FROM jobs j
-        WHERE id = ANY (page) AND finished_at < now() - older AND NOT EXISTS (SELECT FROM documents WHERE job_id = j.id)
-            AND NOT EXISTS (SELECT FROM projects WHERE job_id = j.id)
-            AND (parent_id IS NULL OR parent_id = ANY (closed))
-        FOR UPDATE SKIP LOCKED
+        SELECT id FROM jobs WHERE (id = ANY (page) AND coalesce(parent_id, id) = ANY (closed)) OR id = ANY (closed)
+        ORDER BY id FOR UPDATE SKIP LOCKED
     );
     LOOP
         DELETE FROM jobs j

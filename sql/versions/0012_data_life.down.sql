@@ -1,9 +1,10 @@
--- An older release looks for an original under the name it came with, and nowhere else.
+-- An older release looks for an original under the name it came with, and nowhere else; one that a policy removed it
+-- takes to be there, and would drop the bytes of an upload of the same file.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM blobs WHERE place = 'cold' OR copy IS NOT NULL) THEN
+    IF EXISTS (SELECT FROM blobs WHERE place <> 'hot' OR copy IS NOT NULL) THEN
         RAISE EXCEPTION 'Some originals are where the older release does not look for them.'
-            USING HINT = 'Stay with this release, or delete the documents that were archived, restored or not.';
+            USING HINT = 'Stay with this release, or delete the documents that were archived, restored or not, and those without their original.';
     END IF;
 END
 $$;
@@ -28,8 +29,8 @@ DROP TRIGGER count_usage_in ON documents;
 DROP TRIGGER count_usage_out ON documents;
 DROP TRIGGER count_usage_changed ON documents;
 DROP FUNCTION count_usage_in(), count_usage_out(), count_usage_changed(), fold_usage(integer),
-    queue_retention(interval), prune_old_jobs(interval, text[], integer),
-    old_jobs(interval, text[], integer);
+    queue_retention(interval), prune_old_jobs(interval, text[], integer, timestamptz, uuid),
+    old_jobs(interval, text[], integer, timestamptz, uuid);
 DROP TABLE upkeep_runs, retention_policies, usage_changes, usage, user_quotas, tenant_quotas;
 
 DROP INDEX jobs_tenant_unfinished_idx;

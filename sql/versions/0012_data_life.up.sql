@@ -225,36 +225,72 @@ BEGIN
 END
 $$;
 
--- Finished jobs of the tenant of the transaction that no document, no child and no project names, older than asked,
--- oldest first. Of a family its parent's age and state count: a child stays as long as its parent does.
-CREATE FUNCTION old_jobs(older interval, in_states text[], most integer) RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT j.id FROM jobs j LEFT JOIN jobs p ON p.id = j.parent_id
-    WHERE j.tenant_id = current_tenant() AND j.finished_at < now() - older
-        AND (p.id IS NULL OR p.finished_at < now() - older)
-        AND (in_states = '{}' OR coalesce(p.state, j.state) = ANY (in_states))
-        AND NOT EXISTS (SELECT FROM documents WHERE job_id = j.id)
-        AND NOT EXISTS (SELECT FROM projects WHERE job_id IN (j.id, p.id))
-        AND NOT EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id)
-        AND NOT EXISTS (SELECT FROM webhook_deliveries w WHERE w.job_id = j.id AND w.ended_at IS NULL)
-    ORDER BY j.finished_at, j.id LIMIT most
-$$;
-CREATE FUNCTION prune_old_jobs(older interval, in_states text[], most integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- Looks at the next `most` jobs of the tenant of the transaction that finished longer ago than asked, in order of their
+-- end, and tells which of them may go: `old`. Of a family its parent's age and state count, and it goes as a whole.
+-- Returns where to go on: fewer than `most` looked at means that all have been.
+CREATE FUNCTION old_jobs(
+    older interval, in_states text[], most integer, INOUT after_at timestamptz, INOUT after_id uuid,
+    OUT looked integer, OUT old uuid[]
+) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
 DECLARE
-    gone integer;
-    held uuid[];
+    page uuid[];
+    closed uuid[];
+    reached timestamptz;
 BEGIN
-    held := ARRAY(
-        SELECT id FROM jobs WHERE id IN (SELECT old_jobs(older, in_states, most)) ORDER BY id FOR UPDATE SKIP LOCKED
+    old := '{}';
+    WITH next AS (
+        SELECT id, finished_at FROM jobs
+        WHERE tenant_id = current_tenant() AND finished_at < now() - older
+            AND (finished_at, id) > (after_at, after_id)
+        ORDER BY finished_at, id LIMIT most
+    )
+    SELECT array_agg(id ORDER BY finished_at, id), max(finished_at), count(*) INTO page, reached, looked FROM next;
+    IF looked = 0 THEN
+        RETURN;
+    END IF;
+    after_at := reached;
+    after_id := page[looked];
+    closed := ARRAY(
+        SELECT h.id FROM jobs h WHERE h.id IN (SELECT coalesce(parent_id, id) FROM jobs WHERE id = ANY (page))
+            AND (in_states = '{}' OR h.state = ANY (in_states)) AND family_is_closed(h.id, older)
     );
+    old := ARRAY(
+        SELECT id FROM jobs j WHERE id = ANY (page) AND coalesce(parent_id, id) = ANY (closed)
+            AND NOT EXISTS (SELECT FROM webhook_deliveries w WHERE w.job_id = j.id AND w.ended_at IS NULL)
+        ORDER BY finished_at, id
+    );
+END
+$$;
+CREATE FUNCTION prune_old_jobs(
+    older interval, in_states text[], most integer, INOUT after_at timestamptz, INOUT after_id uuid,
+    OUT looked integer, OUT pruned integer
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan SET enable_seqscan = off AS $$
+DECLARE
+    page uuid[];
+    closed uuid[];
+    held uuid[];
+    gone integer;
+BEGIN
+    pruned := 0;
+    SELECT * INTO after_at, after_id, looked, page FROM old_jobs(older, in_states, most, after_at, after_id);
     -- Once more: somebody may have retried one before it was locked.
-    DELETE FROM jobs j WHERE id = ANY (held) AND finished_at < now() - older
-        AND NOT EXISTS (SELECT FROM documents WHERE job_id = j.id)
-        AND NOT EXISTS (SELECT FROM projects WHERE job_id = j.id)
-        AND NOT EXISTS (SELECT FROM jobs c WHERE c.parent_id = j.id);
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
+    closed := hold_families(page, older);
+    held := ARRAY(
+        SELECT id FROM jobs WHERE (id = ANY (page) AND coalesce(parent_id, id) = ANY (closed)) OR id = ANY (closed)
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    );
+    LOOP
+        DELETE FROM jobs j
+        WHERE id = ANY (held) AND finished_at < now() - older
+            AND NOT EXISTS (SELECT FROM documents WHERE job_id = j.id)
+            AND NOT EXISTS (SELECT FROM projects WHERE job_id = j.id)
+            AND NOT EXISTS (SELECT FROM jobs WHERE parent_id = j.id);
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        EXIT WHEN gone = 0;
+        pruned := pruned + gone;
+    END LOOP;
 END
 $$;
 
@@ -275,7 +311,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION count_usage_in(), count_usage_out(), count_usage_changed(), fold_usage(integer),
-    queue_retention(interval), old_jobs(interval, text[], integer),
-    prune_old_jobs(interval, text[], integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fold_usage(integer), queue_retention(interval), old_jobs(interval, text[], integer),
-    prune_old_jobs(interval, text[], integer) TO arqueduct_worker;
+    queue_retention(interval), old_jobs(interval, text[], integer, timestamptz, uuid),
+    prune_old_jobs(interval, text[], integer, timestamptz, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fold_usage(integer), queue_retention(interval),
+    old_jobs(interval, text[], integer, timestamptz, uuid),
+    prune_old_jobs(interval, text[], integer, timestamptz, uuid) TO arqueduct_worker;

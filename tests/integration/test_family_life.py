@@ -17,7 +17,7 @@ from sqlalchemy import event
 from arqueduct.database import Database, Driver
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import FINAL, JobState
-from arqueduct.repositories import children, documents, folding, live, steering
+from arqueduct.repositories import children, documents, folding, live, steering, upkeep
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.retention import Position, prune_jobs
 from arqueduct.settings import Settings
@@ -153,6 +153,27 @@ async def prune(worker: Database, owner: Driver) -> set[UUID]:
     return {row["id"] for row in await owner.fetch("SELECT id FROM jobs")}
 
 
+async def apply(worker: Database, owner: Driver, me: NewIdentity) -> set[UUID]:
+    """Makes everything old and lets the tenant's policy take it; it takes what it foretold. Returns what stays."""
+    await owner.execute("UPDATE jobs SET finished_at = finished_at - interval '40 days'")
+    policy = upkeep.Policy(target=upkeep.Target.JOBS, days=30)
+    before = await owner.fetchval("SELECT count(*) FROM jobs")
+    async with worker.transaction(me.tenant_id) as transaction:
+        foretold = await upkeep.expected(transaction.driver, policy)
+        assert await upkeep.count(transaction.driver, policy) == foretold.rows
+    position: Position | None = Position()
+    while position is not None:
+        async with worker.transaction(me.tenant_id) as transaction:
+            _, position = await upkeep.prune_jobs(transaction.driver, policy, most=2, after=position)
+    stay = {row["id"] for row in await owner.fetch("SELECT id FROM jobs")}
+    assert before - len(stay) == foretold.rows
+    return stay
+
+
+async def prune_or_apply(worker: Database, owner: Driver, me: NewIdentity, by: str) -> set[UUID]:
+    return await (prune(worker, owner) if by == "age" else apply(worker, owner, me))
+
+
 async def test_a_project_keeps_its_newest_run_and_no_other(
     api: httpx.AsyncClient,
     api_worker: TestWorker,
@@ -179,9 +200,10 @@ async def test_a_project_keeps_its_newest_run_and_no_other(
     assert [run["job_id"] for run in listed] == [str(newest)]
 
 
+@pytest.mark.parametrize("by", ["age", "policy"])
 @pytest.mark.parametrize("deleted", [0, 1, 3])
 async def test_a_family_goes_as_a_whole_or_stays_as_a_whole(
-    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, deleted: int
+    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, deleted: int, by: str
 ) -> None:
     async with app_database.transaction(me.tenant_id) as transaction:
         ids = await some_documents(transaction.driver, me, 3)
@@ -192,12 +214,57 @@ async def test_a_family_goes_as_a_whole_or_stays_as_a_whole(
     for document_id in ids[:deleted]:
         await delete_document(app_database, me, document_id)
         await owner.execute("DELETE FROM documents WHERE id = $1", document_id)  # as the sweeper does in the end
-    stay = await prune(worker_database, owner)
+    stay = await prune_or_apply(worker_database, owner, me, by)
     if deleted == 3:
         assert stay == set()
     else:
         assert stay == {parent, *await children_of(app_database, me, parent)}
         assert (await assert_counted(app_database, me, parent)).counts.completed == 3
+
+
+@pytest.mark.parametrize("by", ["age", "policy"])
+async def test_a_child_that_was_processed_again_stays_with_its_family(
+    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, by: str
+) -> None:
+    async with app_database.transaction(me.tenant_id) as transaction:
+        ids = await some_documents(transaction.driver, me, 3)
+    parent = await batch_of(app_database, me, ids)
+    failed, *others = await children_of(app_database, me, parent)
+    await run(worker_database, failed, "fail")
+    for child in others:
+        await run(worker_database, child, "complete")
+    await fold(worker_database, parent)
+    again = await batch_of(app_database, me, [(await job(app_database, me, failed))["document_id"]])
+    for child in await children_of(app_database, me, again):
+        await run(worker_database, child, "complete")
+    await fold(worker_database, again)
+    stay = await prune_or_apply(worker_database, owner, me, by)
+    assert stay >= {parent, failed, *others}
+    assert (await assert_counted(app_database, me, parent)).counts.failed == 1
+
+
+@pytest.mark.parametrize("by", ["age", "policy"])
+async def test_a_family_that_somebody_is_at_is_left_for_another_time(
+    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, by: str
+) -> None:
+    parent = await family(app_database, me, 2)
+    for child in await children_of(app_database, me, parent):
+        await run(worker_database, child, "complete")
+    await fold(worker_database, parent)
+    await owner.execute("DELETE FROM documents")
+    await owner.execute("UPDATE jobs SET finished_at = finished_at - interval '40 days'")
+    policy = upkeep.Policy(target=upkeep.Target.JOBS, days=30)
+
+    async def take() -> int:
+        async with worker_database.transaction(me.tenant_id) as transaction:
+            if by == "age":
+                return (await prune_jobs(transaction.driver, older=MONTH, most=9, after=Position())).jobs
+            return (await upkeep.prune_jobs(transaction.driver, policy, most=9, after=Position()))[0]
+
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert await parents.hold(transaction.driver, parent) is not None
+        assert await asyncio.wait_for(take(), 10) == 0
+    assert await take() == 3
 
 
 async def test_a_snapshot_shows_the_parent_and_the_children_that_run(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -19,7 +20,8 @@ from arqueduct.repositories.quotas import Limits
 from arqueduct.settings import Settings
 from arqueduct_worker.sweeper import Sweeper
 from tests.integration.backend import ingest, problem, stored_files, upload
-from tests.integration.many_jobs import Owner, owning
+from tests.integration.many_jobs import Owner, insert_many, owning
+from tests.integration.test_family_life import statements_of
 from tests.integration.worker import TestWorker
 
 RECOUNT = """
@@ -91,6 +93,22 @@ async def test_a_finished_job_makes_room(
     assert problem(await send(api, b"two"), 403, "quota_exceeded")["quota"] == "jobs"
     await api_worker.run(UUID(accepted["job"]["id"]))
     await upload(api, b"two", "two.txt")
+
+
+async def test_jobs_are_counted_where_they_are_limited_and_not_beyond_the_limit(
+    app: FastAPI, api: httpx.AsyncClient, me: NewIdentity, owner: Owner
+) -> None:
+    await insert_many(owner, me, "queued", 40)
+    await quotas.set_of_tenant(owner, me.tenant_id, Limits(bytes=100))
+    with statements_of(app) as asked:
+        await upload(api, b"one", "one.txt")
+    assert any("FROM usage" in statement for statement in asked)
+    assert not any("count(*)" in statement and "FROM jobs" in statement for statement in asked)
+    await quotas.set_of_tenant(owner, me.tenant_id, Limits(bytes=100, jobs=10))
+    refused = problem(await send(api, b"two"), 403, "quota_exceeded")
+    assert (refused["quota"], refused["limit"], refused["used"]) == ("jobs", 10, 11)
+    assert "at least 11 of 10" in refused["detail"]
+    assert (await api.get("/api/v1/usage")).json()["tenant"]["jobs"]["used"] == 41
 
 
 async def test_what_is_deleted_makes_room(api: httpx.AsyncClient, me: NewIdentity, owner: Owner) -> None:

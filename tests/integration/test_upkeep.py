@@ -2,16 +2,19 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from arqueduct.database import Database, Driver
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import JobState
 from arqueduct.pipeline import StageContext
+from arqueduct.repositories import upkeep
+from arqueduct.repositories.upkeep import Policy, Target
 from arqueduct.settings import Settings
 from arqueduct.storage.layout import blob_key, cold_key, text_key
 from arqueduct_worker.housekeeping import Housekeeping
@@ -404,3 +407,63 @@ async def test_copies_that_are_young_are_left_alone(
     coming = await a_file(settings, blob_key(me.tenant_id, blob, UUID(int=1)))
     await ran(api_worker, await api.post("/api/v1/storage/optimise"))
     assert f"storage/{coming}" in await stored_files(settings)
+
+
+class Weighed:
+    """A connection that adds up the rows which each step of a statement went through."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.rows = 0.0
+
+    async def fetchrow(self, statement: str, *arguments: object) -> Any:
+        told = await self._driver.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", *arguments)
+        self.rows += sum(_went_through(told[0]["Plan"]))
+        return await self._driver.fetchrow(statement, *arguments)
+
+    async def fetchval(self, statement: str, *arguments: object) -> Any:
+        return (await self.fetchrow(statement, *arguments))[0]
+
+
+def _went_through(step: dict[str, Any]) -> Iterator[float]:
+    removed = sum(amount for name, amount in step.items() if name.startswith("Rows Removed by"))
+    yield (step["Actual Rows"] + removed) * step["Actual Loops"]
+    for part in step.get("Plans", ()):
+        yield from _went_through(part)
+
+
+async def many_documents(owner: Owner, me: NewIdentity, count: int) -> None:
+    """Old ones, each with bytes of its own, and nobody has told Postgres how many they are."""
+    await owner.execute("ALTER TABLE documents SET (autovacuum_enabled = off)")
+    await owner.execute("ALTER TABLE blobs SET (autovacuum_enabled = off)")
+    await owner.execute(
+        """
+        WITH blob AS (
+            INSERT INTO blobs (id, tenant_id, sha256, size)
+            SELECT gen_random_uuid(), $1, gen_random_uuid()::text, 10 FROM generate_series(1, $3::int) RETURNING id
+        )
+        INSERT INTO documents (id, tenant_id, user_id, blob_id, name, content_type, size, sha256, language,
+            text_recipe, created_at)
+        SELECT gen_random_uuid(), $1, $2, id, 'x', 'text/plain', 10, 'x', 'english', 'r', now() - interval '11 days'
+        FROM blob
+        """,
+        *(me.tenant_id, me.user_id, count),
+    )
+
+
+@pytest.mark.parametrize("target", [Target.DOCUMENTS, Target.ORIGINALS])
+async def test_a_dry_run_looks_at_each_document_a_few_times_however_many_there_are(
+    worker_database: Database, me: NewIdentity, owner: Owner, target: Target
+) -> None:
+    policy = Policy(target=target, days=10)
+    went_through = []
+    for number in (1, 2):
+        await many_documents(owner, me, 3000)
+        async with worker_database.transaction(me.tenant_id) as transaction:
+            weighed: Any = Weighed(transaction.driver)
+            told = await upkeep.expected(weighed, policy)
+            assert (told.rows, told.bytes, len(told.sample)) == (3000 * number, 30000 * number, upkeep.SAMPLE)
+            assert await upkeep.count(weighed, policy) == told.rows
+        went_through.append(weighed.rows)
+    assert went_through[1] < 2.5 * went_through[0]
+    assert went_through[1] < 6000 * 20

@@ -167,3 +167,37 @@ async def test_documents_without_a_job_get_one_when_sets_are_taken_back(empty: s
     assert [row["state"] for row in found] == ["cancelled"]
     await migrations.upgrade(empty)
     await connection.close()
+
+
+async def test_data_life_is_not_taken_back_while_an_original_is_not_where_it_came(empty: str) -> None:
+    await migrations.upgrade(empty)
+    me = await identity.create(empty, tenant="removed", email="removed@example.org")
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "INSERT INTO blobs (id, tenant_id, sha256, size, place) VALUES (gen_random_uuid(), $1, 'x', 1, 'removed')",
+        me.tenant_id,
+    )
+    with pytest.raises(asyncpg.RaiseError, match="older release does not look"):
+        await migrations.downgrade(empty, "0011")
+    assert (await migrations.status(empty)).is_current
+    await connection.execute("DELETE FROM blobs")
+    await migrations.downgrade(empty, "0011")
+    await connection.close()
+
+
+async def test_a_parent_that_is_under_way_is_told_of_its_end_when_parents_are_taken_back(empty: str) -> None:
+    await migrations.upgrade(empty)
+    me = await identity.create(empty, tenant="parents", email="parents@example.org")
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "INSERT INTO jobs (id, tenant_id, user_id, kind, state, stage, seq, children, run_after) "
+        "VALUES (gen_random_uuid(), $1, $2, 'batch.run', 'running', 'running', 7, 2, 'infinity')",
+        me.tenant_id,
+        me.user_id,
+    )
+    await migrations.downgrade(empty, "0006")
+    told = await connection.fetch(
+        "SELECT e.seq, e.type, e.state FROM jobs j JOIN job_events e ON e.job_id = j.id AND e.seq = j.seq"
+    )
+    assert [tuple(line) for line in told] == [(8, "job_cancelled", "cancelled")]
+    await connection.close()

@@ -77,18 +77,22 @@ _LIMITS = """
     LEFT JOIN user_quotas u ON u.tenant_id = asked.tenant_id AND u.user_id = $2
 """
 
-_USED = f"""
-    SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(bytes), 0)::bigint AS bytes, (
-        SELECT count(*) FROM jobs WHERE tenant_id = $1 AND state IN ('queued', 'running', 'paused')
-            AND children IS NULL
-            AND ($2::uuid IS NULL OR user_id = $2) AND {NOT_OURS}
-    ) AS jobs
+_STOCK = """
+    SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(bytes), 0)::bigint AS bytes
     FROM (
         SELECT documents, bytes FROM usage WHERE tenant_id = $1 AND ($2::uuid IS NULL OR user_id = $2)
         UNION ALL
         SELECT documents, bytes FROM usage_changes WHERE tenant_id = $1 AND ($2::uuid IS NULL OR user_id = $2)
     ) counted
 """
+_JOBS = f"""
+    SELECT count(*) FROM (
+        SELECT FROM jobs WHERE tenant_id = $1 AND state IN ('queued', 'running', 'paused') AND children IS NULL
+            AND ($2::uuid IS NULL OR user_id = $2) AND {NOT_OURS}
+        LIMIT $3
+    ) counted
+"""
+"""At most $3 of them; null: all."""
 
 
 async def check(
@@ -107,13 +111,13 @@ async def check(
             await driver.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended('quota ' || $1, 0))", f"{tenant_id} {of_user or ''}"
             )
-            _refuse_more(scope, limits, await used(driver, tenant_id, of_user), wanted)
+            _refuse_more(scope, limits, await _used_of(driver, tenant_id, of_user, limits, wanted), wanted)
 
 
 async def used(driver: Driver, tenant_id: UUID, user_id: UUID | None = None) -> Amounts:
     """What the tenant has, or one of its users."""
-    row = await driver.fetchrow(_USED, tenant_id, user_id)
-    return Amounts(**row) if row else Amounts()
+    stock = await driver.fetchrow(_STOCK, tenant_id, user_id)
+    return Amounts(**dict(stock or {}), jobs=await driver.fetchval(_JOBS, tenant_id, user_id, None))
 
 
 async def of_tenant(driver: Driver, tenant_id: UUID) -> Limits:
@@ -196,13 +200,22 @@ def _named(row: asyncpg.Record, prefix: str = "") -> Limits:
     return Limits(**{kind: row[f"{prefix}{kind}"] for kind in KINDS})
 
 
+async def _used_of(driver: Driver, tenant_id: UUID, user_id: UUID | None, limits: Limits, wanted: Amounts) -> Amounts:
+    """Only what decides, and of jobs no more than one above the limit, however many wait."""
+    asked = {kind for kind in KINDS if getattr(limits, kind) is not None and getattr(wanted, kind)}
+    stock = await driver.fetchrow(_STOCK, tenant_id, user_id) if asked - {"jobs"} else None
+    jobs = await driver.fetchval(_JOBS, tenant_id, user_id, (limits.jobs or 0) + 1) if "jobs" in asked else 0
+    return Amounts(**dict(stock or {}), jobs=jobs)
+
+
 def _refuse_more(scope: str, limits: Limits, used: Amounts, wanted: Amounts) -> None:
     for kind in KINDS:
         limit, there, more = getattr(limits, kind), getattr(used, kind), getattr(wanted, kind)
         if limit is not None and more and there + more > limit:
             metrics.quota_refusals.labels(kind, scope).inc()
+            at_least = "at least " if kind == "jobs" and there > limit else ""
             raise QuotaExceeded(
-                f"The {scope} has {there:,} of {limit:,} {kind}; this would be {more:,} more.",
+                f"The {scope} has {at_least}{there:,} of {limit:,} {kind}; this would be {more:,} more.",
                 quota=kind,
                 limit=limit,
                 used=there,

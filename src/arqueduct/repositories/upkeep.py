@@ -3,7 +3,7 @@
 What runs do is in the worker; here is which rows they mean. A dry run asks with the same conditions.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,8 +16,10 @@ from arqueduct import storable
 from arqueduct.database import Driver
 from arqueduct.errors import UpkeepUnderWay
 from arqueduct.repositories.originals import UNFINISHED
+from arqueduct.repositories.retention import Position
 
 __all__ = [
+    "JOBS",
     "OPTIMISE",
     "RETENTION",
     "SAMPLE",
@@ -25,6 +27,7 @@ __all__ = [
     "Policy",
     "Target",
     "add_run",
+    "count",
     "expected",
     "last_report",
     "new_run",
@@ -42,6 +45,8 @@ RETENTION, OPTIMISE = "retention.apply", "storage.optimise"
 """Kinds of jobs that are about a whole tenant."""
 SAMPLE = 20
 """Ids that a report names of each target."""
+JOBS = 500
+"""Finished jobs that are looked at in one go: some tens of milliseconds."""
 
 
 class Target(StrEnum):
@@ -85,20 +90,48 @@ class Found:
     sample: list[str] = field(default_factory=list)
 
 
-# An archived document is kept until somebody restores or deletes it, whatever a policy says.
-_OLD = f"""
+_THERE = """
     FROM documents d LEFT JOIN jobs j ON j.id = d.job_id
-    WHERE d.tenant_id = current_tenant() AND d.deleted_at IS NULL AND d.archived_at IS NULL
-        AND d.created_at < now() - $1::interval
-        AND ($2::text[] = '{{}}' OR j.state = ANY ($2)) AND ($3::text[] = '{{}}' OR d.content_type = ANY ($3))
-        AND NOT EXISTS (SELECT FROM jobs o WHERE o.document_id = d.id AND o.state IN {UNFINISHED})
+    WHERE d.tenant_id = current_tenant() AND d.deleted_at IS NULL
 """
-_WITH_ORIGINAL = "AND d.original_removed_at IS NULL AND d.text_recipe IS NOT NULL"
+# An archived document is kept until somebody restores or deletes it, whatever a policy says.
+_IS_OLD = f"""
+    d.archived_at IS NULL AND d.created_at < now() - $1::interval
+    AND ($2::text[] = '{{}}' OR j.state = ANY ($2)) AND ($3::text[] = '{{}}' OR d.content_type = ANY ($3))
+    AND NOT EXISTS (SELECT FROM jobs o WHERE o.document_id = d.id AND o.state IN {UNFINISHED})
+"""
+_WITH_ORIGINAL = " AND d.original_removed_at IS NULL AND d.text_recipe IS NOT NULL"
 """Without a text, the original is all there is of a document."""
 
 
-def _narrowed(target: Target) -> str:
-    return _OLD + (_WITH_ORIGINAL if target is Target.ORIGINALS else "")
+def _is_meant(target: Target) -> str:
+    return _IS_OLD + (_WITH_ORIGINAL if target is Target.ORIGINALS else "")
+
+
+def _meant(target: Target) -> str:
+    return f"{_THERE} AND {_is_meant(target)}"
+
+
+def _expected(target: Target) -> str:
+    """Each document is looked at once, whatever Postgres knows of the tables. Bytes leave with the last document that
+    has them."""
+    return f"""
+        WITH known AS MATERIALIZED (
+            SELECT d.id, d.blob_id, d.created_at, d.original_removed_at, ({_is_meant(target)}) IS TRUE AS is_meant
+            {_THERE}
+        )
+        SELECT count(*) FILTER (WHERE is_meant) AS rows,
+            (array_agg(id ORDER BY created_at, id) FILTER (WHERE is_meant))[1:{SAMPLE}] AS sample, (
+                SELECT coalesce(sum((
+                    SELECT coalesce(b.cold_size, b.size) FROM blobs b WHERE b.id = gone.blob_id AND b.place <> 'removed'
+                )), 0)::bigint
+                FROM (
+                    SELECT blob_id FROM known WHERE original_removed_at IS NULL
+                    GROUP BY blob_id HAVING bool_and(is_meant)
+                ) gone
+            ) AS bytes
+        FROM known
+    """
 
 
 _UNDER_WAY = f"""
@@ -192,31 +225,23 @@ async def write_report(driver: Driver, job_id: UUID, report: dict[str, Any]) -> 
     )
 
 
+async def count(driver: Driver, policy: Policy) -> int:
+    """How many a policy means; `expected` tells more, and takes longer."""
+    if policy.target is Target.JOBS:
+        return sum([len(page) async for page in _old_jobs(driver, policy)])
+    found: int = await driver.fetchval(f"SELECT count(*) {_meant(policy.target)}", *_asked(policy))
+    return found
+
+
 async def expected(driver: Driver, policy: Policy) -> Found:
     """How much a policy means, without touching it. Not of texts: those are seen in the storage only."""
     if policy.target is Target.JOBS:
-        row = await driver.fetchrow(
-            f"SELECT count(*) AS rows, 0::bigint AS bytes, (array_agg(id))[1:{SAMPLE}] AS sample "
-            "FROM old_jobs($1, $2, NULL) AS old(id)",
-            policy.age,
-            list(policy.states),
-        )
-    else:
-        row = await driver.fetchrow(
-            f"""
-            WITH meant AS MATERIALIZED (SELECT d.id, d.blob_id, d.created_at {_narrowed(policy.target)})
-            SELECT count(*) AS rows, (array_agg(id ORDER BY created_at, id))[1:{SAMPLE}] AS sample, (
-                SELECT coalesce(sum(coalesce(b.cold_size, b.size)), 0)::bigint FROM blobs b
-                WHERE b.place <> 'removed' AND b.id IN (SELECT blob_id FROM meant) AND NOT EXISTS (
-                    SELECT FROM documents d WHERE d.blob_id = b.id AND d.deleted_at IS NULL
-                        AND d.original_removed_at IS NULL AND d.id NOT IN (SELECT id FROM meant)
-                )
-            ) AS bytes FROM meant
-            """,
-            policy.age,
-            list(policy.states),
-            list(policy.content_types),
-        )
+        found = Found()
+        async for page in _old_jobs(driver, policy):
+            sample = [*found.sample, *map(str, page)][:SAMPLE]
+            found = Found(rows=found.rows + len(page), sample=sample)
+        return found
+    row = await driver.fetchrow(_expected(policy.target), *_asked(policy))
     assert row is not None  # noqa: S101  # it counts
     return Found(rows=row["rows"], bytes=row["bytes"], sample=[str(found) for found in row["sample"] or ()])
 
@@ -224,11 +249,9 @@ async def expected(driver: Driver, policy: Policy) -> Found:
 async def old_documents(driver: Driver, policy: Policy, *, most: int) -> list[asyncpg.Record]:
     """The next documents that a policy means, locked: `id, blob_id`. Those that somebody holds are left out."""
     return await driver.fetch(
-        f"SELECT d.id, d.blob_id {_narrowed(policy.target)} "
+        f"SELECT d.id, d.blob_id {_meant(policy.target)} "
         "ORDER BY d.created_at, d.id LIMIT $4 FOR NO KEY UPDATE OF d SKIP LOCKED",
-        policy.age,
-        list(policy.states),
-        list(policy.content_types),
+        *_asked(policy),
         most,
     )
 
@@ -242,7 +265,32 @@ async def without_original(driver: Driver, document_ids: Sequence[UUID]) -> None
     )
 
 
-async def prune_jobs(driver: Driver, policy: Policy, *, most: int) -> int:
-    """Deletes the next jobs that a policy means; returns how many."""
-    gone: int = await driver.fetchval("SELECT prune_old_jobs($1, $2, $3)", policy.age, list(policy.states), most)
-    return gone
+async def prune_jobs(driver: Driver, policy: Policy, *, most: int, after: Position) -> tuple[int, Position | None]:
+    """Looks at the next `most` finished jobs, and deletes those that a policy means; returns how many, and where to go
+    on. None: there are no more."""
+    row = await driver.fetchrow("SELECT * FROM prune_old_jobs($1, $2, $3, $4, $5)", *_page(policy, most, after))
+    assert row is not None  # noqa: S101  # a function with OUT parameters returns one row
+    return row["pruned"], _behind(row, most)
+
+
+async def _old_jobs(driver: Driver, policy: Policy) -> AsyncIterator[list[UUID]]:
+    """What `prune_jobs` would delete, page by page."""
+    after: Position | None = Position()
+    while after is not None:
+        row = await driver.fetchrow("SELECT * FROM old_jobs($1, $2, $3, $4, $5)", *_page(policy, JOBS, after))
+        assert row is not None  # noqa: S101  # as above
+        after = _behind(row, JOBS)
+        yield row["old"]
+
+
+def _asked(policy: Policy) -> tuple[object, ...]:
+    return policy.age, list(policy.states), list(policy.content_types)
+
+
+def _page(policy: Policy, most: int, after: Position) -> tuple[object, ...]:
+    return policy.age, list(policy.states), most, after.finished_at, after.job_id
+
+
+def _behind(row: asyncpg.Record, most: int) -> Position | None:
+    is_last = row["looked"] < most
+    return None if is_last else Position(finished_at=row["after_at"], job_id=row["after_id"])

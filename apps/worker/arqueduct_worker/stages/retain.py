@@ -11,6 +11,7 @@ from uuid import UUID
 from arqueduct import metrics
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents, leftovers, originals, steering, upkeep
+from arqueduct.repositories.retention import Position
 from arqueduct.repositories.upkeep import Found, Policy, Target
 from arqueduct.storage.layout import everywhere, place_of, tenant_prefix
 from arqueduct_worker import cold
@@ -19,7 +20,7 @@ from arqueduct_worker.tally import Tally
 
 __all__ = ["Retain"]
 
-ORIGINALS, JOBS = 100, 500
+ORIGINALS = 100
 """Of one batch: some tens of milliseconds."""
 
 
@@ -45,7 +46,7 @@ class Retain(Stage):
 async def _apply(context: StageContext, tally: Tally, policies: list[Policy]) -> None:
     async with context.database.transaction(context.job.tenant_id) as transaction:
         known = [policy for policy in policies if policy.target is not Target.TEXTS]
-        tally.expect(sum([(await upkeep.expected(transaction.driver, policy)).rows for policy in known]))
+        tally.expect(sum([await upkeep.count(transaction.driver, policy) for policy in known]))
     for policy in policies:
         before = tally.done
         await _STEPS[policy.target](context, tally, policy)
@@ -139,13 +140,13 @@ async def _old_texts(context: StageContext, policy: Policy) -> AsyncIterator[Fil
 
 
 async def _jobs(context: StageContext, tally: Tally, policy: Policy) -> None:
-    while True:
+    position: Position | None = Position()
+    while position is not None:
         context.checkpoint()
         async with context.database.transaction(context.job.tenant_id) as transaction:
-            gone = await upkeep.prune_jobs(transaction.driver, policy, most=JOBS)
-            if not gone:
-                return
-            await tally.add(transaction, policy.target, rows=gone)
+            gone, position = await upkeep.prune_jobs(transaction.driver, policy, most=upkeep.JOBS, after=position)
+            if gone:
+                await tally.add(transaction, policy.target, rows=gone)
 
 
 _STEPS = {
