@@ -190,7 +190,7 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     WITH me AS MATERIALIZED (SELECT id, dispatched_at FROM jobs WHERE id = job AND tenant_id = current_tenant())
     SELECT (SELECT coalesce(sum(concurrency), 0)::bigint FROM workers WHERE beat_at > now() - alive),
-        (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'running' ORDER BY lease_until) running)
+        (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'running' AND children IS NULL ORDER BY lease_until) running)
             + (SELECT count(*) FROM (
                 SELECT id, dispatched_at FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
                 ORDER BY dispatched_at

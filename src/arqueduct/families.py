@@ -1,4 +1,4 @@
-"""What a parent is, by what its children are: values in, values out, no I/O."""
+"""What a parent is, by what its children are, for API and workers alike: values in, values out, no I/O."""
 
 import math
 from dataclasses import dataclass

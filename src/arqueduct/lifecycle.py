@@ -1,6 +1,8 @@
 """The states of a job and what may be done in each: values in, values out, no I/O.
 
-docs/job-lifecycle.md draws the same table; a test keeps the two equal.
+docs/job-lifecycle.md draws the same table; a test keeps the two equal. It is of jobs that workers run. A parent's
+state follows from its children's (`arqueduct.families`): it leaves an end, also `failed` or `cancelled`, for `running`
+as soon as one of them is tried again.
 """
 
 from enum import IntEnum, StrEnum

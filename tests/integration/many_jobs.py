@@ -73,3 +73,13 @@ async def set_rule(owner: Owner, scope: str, name: Any, **fields: Any) -> None:
         str(name),
         *fields.values(),
     )
+
+
+async def is_waited_for(settings: Settings, many: int) -> bool:
+    """Whether so many statements wait for locks that others have."""
+    async with owning(settings) as owner:
+        waiting: int = await owner.fetchval(
+            "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity "
+            "WHERE datname = current_database())"
+        )
+    return waiting >= many

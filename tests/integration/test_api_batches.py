@@ -1,5 +1,7 @@
 """Batches over HTTP: the same job for many documents, named or found."""
 
+import asyncio
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +13,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from tests.integration.backend import client_of, problem, serving, upload
 from tests.integration.family import assert_counted, some_documents
+from tests.integration.many_jobs import is_waited_for, owning
 from tests.integration.test_api_projects import fold
 from tests.integration.worker import TestWorker, until
 
@@ -157,3 +160,40 @@ async def test_a_batch_tells_its_progress(api: httpx.AsyncClient, api_worker: Te
     assert [message.details["completed"] for message in told] == [0, 1, 2]
     assert told[1].details["total"] == 2
     assert {str(message.parent_id) for message in api_worker.heard if message.document_id == UUID(first)} >= {batch_id}
+
+
+async def test_what_is_being_processed_is_not_processed_once_more(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    (ready,) = await stored(api, api_worker, b"Rain falls.")
+    waiting = (await upload(api, b"Snow melts.", "b.txt"))["document"]["id"]
+    found = problem(await api.post("/api/v1/batches", json={"document_ids": [ready, waiting]}), 409, "document_busy")
+    assert waiting in found["detail"]
+    assert ready not in found["detail"]
+    made = await batch(api, filter={})
+    files = (await api.get(f"/api/v1/batches/{made['batch']['id']}/files")).json()["items"]
+    assert [file["document_id"] for file in files] == [ready]
+    problem(await api.post("/api/v1/batches", json={"filter": {}}), 409, "nothing_to_process")
+
+
+async def test_a_document_that_two_batches_name_at_once_is_in_one(
+    api: httpx.AsyncClient, api_worker: TestWorker, settings: Settings
+) -> None:
+    (ready,) = await stored(api, api_worker, b"Rain falls.")
+    async with owning(settings) as owner:
+        async with owner.transaction():
+            await owner.execute("SELECT FROM documents FOR NO KEY UPDATE")
+            asked = [asyncio.create_task(api.post("/api/v1/batches", json={"document_ids": [ready]})) for _ in range(2)]
+            await until(partial(is_waited_for, settings, 2))
+        answers = sorted(answer.status_code for answer in await asyncio.gather(*asked))
+    assert answers == [202, 409]
+
+
+async def test_a_choice_of_what_failed_is_tried_again(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    await stored(api, api_worker, b"%PDF-1.7 torn", b"%PDF-1.7 worn")
+    batch_id = (await batch(api, filter={}))["batch"]["id"]
+    await run_children(api_worker, api, batch_id)
+    first, _ = (await api.get(f"/api/v1/batches/{batch_id}")).json()["failed"]
+    for choice, queued in (({"error_code": "nothing_like_it"}, 0), ({"job_ids": [first["job_id"]]}, 1)):
+        answer = await api.post(f"/api/v1/batches/{batch_id}/retry", json=choice)
+        assert (answer.status_code, answer.json()["counts"]["queued"]) == (200, queued), answer.text

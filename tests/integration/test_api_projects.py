@@ -1,8 +1,10 @@
 """Projects over HTTP: made whole or not at all, counted to the last file, steered as one."""
 
+import asyncio
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +15,12 @@ from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
 from arqueduct.repositories import jobs, parents
 from arqueduct.settings import Settings
+from arqueduct_backend import cursors
 from arqueduct_worker.families import Families
 from tests.integration.backend import beat, problem
 from tests.integration.family import assert_counted, children_of
-from tests.integration.many_jobs import owning
-from tests.integration.worker import TestWorker
+from tests.integration.many_jobs import is_waited_for, owning
+from tests.integration.worker import TestWorker, until
 
 GOOD, BAD = b"# Water\n\nIt flows downhill, and never up.\n", b"%PDF-1.7 torn"
 
@@ -427,3 +430,48 @@ async def test_resuming_children_of_a_paused_project_is_not_undone(
     assert (counts["queued"], counts["paused"]) == (1, 2)
     resumed = await api.post(f"{path}/resume")
     assert (resumed.status_code, resumed.json()["counts"]["queued"]) == (200, 3)
+
+
+async def test_two_sets_that_share_documents_are_not_started_at_once(
+    api: httpx.AsyncClient, settings: Settings
+) -> None:
+    files = await three_files(api)
+    other = await file_set(api, ("own.txt", b"Its own."))
+    shared = [file["document_id"] for file in files["files"]]
+    answer = await api.post(f"/api/v1/file-sets/{other['id']}/documents", json={"document_ids": shared})
+    assert answer.status_code < 300, answer.text
+    async with owning(settings) as owner:
+        async with owner.transaction():
+            await owner.execute("SELECT FROM documents FOR NO KEY UPDATE")
+            asked = [
+                asyncio.create_task(api.post("/api/v1/projects", json={"name": "both", "file_set_id": one["id"]}))
+                for one in (files, other)
+            ]
+            await until(partial(is_waited_for, settings, 2))
+        answers = sorted(await asyncio.gather(*asked), key=lambda answer: answer.status_code)
+    assert answers[0].status_code == 202
+    problem(answers[1], 409, "file_set_busy")
+
+
+async def test_the_errors_of_a_tenant_come_the_last_first_and_not_from_ever(
+    api: httpx.AsyncClient, api_worker: TestWorker, settings: Settings
+) -> None:
+    files = await file_set(api, ("one.pdf", BAD), ("two.pdf", BAD + b"!"), ("three.pdf", BAD + b"?"))
+    made = await project(api, files["id"])
+    await run_all(api_worker, api, made["project"]["id"])
+    old, *others = (file["job_id"] for file in (await status(api, made["project"]["id"]))["files"]["items"])
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE jobs SET finished_at = now() - interval '31 days' WHERE id = $1", UUID(old))
+    first = (await api.get("/api/v1/errors", params={"limit": 1})).json()
+    second = (await api.get("/api/v1/errors", params={"limit": 1, "cursor": first["next_cursor"]})).json()
+    assert {first["items"][0]["job_id"], second["items"][0]["job_id"]} == set(others)
+    assert first["items"][0]["failed_at"] >= second["items"][0]["failed_at"]
+    assert (first["by_code"], second["by_code"], second["next_cursor"]) == ({"document_corrupt": 2}, None, None)
+    whole = (await api.get("/api/v1/errors", params={"after": "2020-01-01T00:00:00Z"})).json()
+    assert (whole["items"][-1]["job_id"], whole["by_code"]) == (old, {"document_corrupt": 3})
+    before = datetime.now(UTC) - timedelta(days=30)
+    then = (await api.get("/api/v1/errors", params={"before": before.isoformat()})).json()
+    assert ([item["job_id"] for item in then["items"]], then["by_code"]) == ([old], {"document_corrupt": 1})
+    for wrong in ("x", cursors.of("failures", UUID(old)), cursors.of("errors", UUID(old))):
+        problem(await api.get("/api/v1/errors", params={"cursor": wrong}), 422, "invalid_cursor")
+    assert (await api.get("/api/v1/errors", params={"before": "0001-01-01T00:00:00Z"})).json()["items"] == []

@@ -200,6 +200,6 @@ async def test_quotas_of_jobs_hold_for_projects_and_batches(api: httpx.AsyncClie
     await api.put("/api/v1/quotas/users", json={"jobs": 2})
     asked = {"name": "Rivers", "file_set_id": made["id"]}
     assert (await api.post("/api/v1/projects", json=asked)).status_code == 202
-    problem(await api.post("/api/v1/batches", json={"filter": {}}), 403, "quota_exceeded")
     other = await make(api, ("rain.txt", b"Rain falls."))
+    problem(await api.post("/api/v1/batches", json={"filter": {}}), 403, "quota_exceeded")
     problem(await api.post("/api/v1/projects", json={**asked, "file_set_id": other["id"]}), 403, "quota_exceeded")

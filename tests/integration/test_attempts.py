@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,6 +22,7 @@ from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents, steering
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
+from arqueduct.together import Together
 from tests.integration.test_ingest import Slow
 from tests.integration.worker import TestWorker, row, submit, working
 
@@ -260,3 +262,40 @@ async def test_the_provider_says_how_long_to_wait(
     waits = (found["run_after"] - found["updated_at"]).total_seconds()
     assert least <= waits <= most
     assert (found["state"], found["turn"]) == ("queued", None)
+
+
+class Costly(Stage):
+    """Buys something, or only makes something; both are told by the job."""
+
+    name = "buy"
+    label = "buying"
+    weight = 1
+
+    def __init__(self, tokens: int) -> None:
+        self._tokens = tokens
+
+    async def run(self, context: StageContext) -> None:
+        context.usage.tokens += self._tokens
+        context.facts["pages"] = 3
+
+
+async def test_what_was_spent_is_counted_once_where_a_cancel_comes_before_the_end(
+    worker: TestWorker, me: NewIdentity
+) -> None:
+    async def cancel_first(mine: Sequence[tuple[UUID, int]]) -> Sequence[asyncpg.Record | None]:
+        async with worker.services.database.autocommit() as driver:
+            await driver.execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", mine[0][0])
+        return [await worker.services.completions.ask(one) for one in mine]
+
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    late = replace(worker, services=replace(worker.services, completions=Together(cancel_first)))
+    await late.with_stages(Costly(11)).run(job.id)
+    found = await row(worker.services.database, job.id)
+    assert (found["state"], found["tokens"]) == ("cancelled", 11)
+
+
+async def test_what_a_job_made_is_told_also_where_nothing_was_bought(worker: TestWorker, me: NewIdentity) -> None:
+    job = await submit(worker, me, b"text", format=Format.TEXT)
+    await worker.with_stages(Costly(0)).run(job.id)
+    found = await row(worker.services.database, job.id)
+    assert (found["state"], found["tokens"], found["pages"]) == ("completed", 0, 3)

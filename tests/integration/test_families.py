@@ -15,7 +15,7 @@ from arqueduct.database import Database, Driver
 from arqueduct.families import Asked, Counts, OnError, Policy
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Action
-from arqueduct.repositories import admission, folding, jobs, parents, steering
+from arqueduct.repositories import admission, folding, jobs, parents, stage_runs, steering
 from arqueduct.repositories.jobs import Step
 from arqueduct.repositories.steering import JobFilter
 from arqueduct.settings import Settings
@@ -414,3 +414,15 @@ async def test_those_that_wait_longest_are_folded_first(
         await jobs.complete(transaction.driver, child, 1)
         assert await folding.due(transaction.driver, interval=timedelta(0), most=1) == [second]
         assert await folding.due(transaction.driver, interval=timedelta(hours=1), most=10) == []
+
+
+async def test_a_parent_takes_no_place_of_a_worker(app_database: Database, me: NewIdentity, settings: Settings) -> None:
+    parent = await family(app_database, me, 2)
+    running, waiting = await children_of(app_database, me, parent)
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE jobs SET state = 'running' WHERE id = $1", parent)
+        await owner.execute(
+            "UPDATE jobs SET state = 'running', lease_owner = 'a', lease_until = now() WHERE id = $1", running
+        )
+    async with app_database.transaction(me.tenant_id) as transaction:
+        assert (await stage_runs.busy(transaction.driver, waiting, timedelta(minutes=1))).ahead == 1

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from arqueduct.database import Database, Driver
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import FINAL, JobState
-from arqueduct.repositories import children, documents, folding, live, steering, upkeep
+from arqueduct.repositories import children, documents, folding, live, parents, steering, upkeep
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.retention import Position, prune_jobs
 from arqueduct.settings import Settings

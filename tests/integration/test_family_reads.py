@@ -1,7 +1,7 @@
 """What a project or a batch of thousands costs, counted in rows and statements and never in seconds."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -9,14 +9,15 @@ import pytest
 
 from arqueduct.database import Database, Driver, Transaction
 from arqueduct.identity import NewIdentity
+from arqueduct.ids import new_id
 from arqueduct.lifecycle import JobState
-from arqueduct.repositories import folding, lists, live
+from arqueduct.repositories import folding, lists, live, projects
 from arqueduct.repositories.children import BATCH
 from arqueduct.settings import Settings
 from arqueduct_backend import error_report
 from arqueduct_backend.error_report import Wanted
 from arqueduct_backend.family_status import Pages, files_of, status_of
-from tests.integration.family import children_of, family
+from tests.integration.family import children_of, family, some_documents
 
 FEW, MANY = 100, 3_000
 PAGE = 20
@@ -26,6 +27,11 @@ MOST_READ = 450
 _READ = """
     SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint
     FROM pg_stat_xact_user_tables WHERE relname IN ('jobs', 'parents', 'child_deltas', 'child_errors')
+"""
+
+_DOCUMENTS_READ = """
+    SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint
+    FROM pg_stat_xact_user_tables WHERE relname = 'documents'
 """
 
 # Half of them have ended, one of three not well, and a few run.
@@ -137,3 +143,58 @@ async def test_a_fold_reads_what_was_noted_and_not_the_children(
             read.append(await rows_read(transaction.driver) - before)
     assert read[1] <= read[0] + 10, read
     assert read[1] < 200, read
+
+
+@pytest.mark.parametrize("is_analysed", [False, True], ids=["no statistics", "statistics"])
+async def test_a_page_of_what_failed_does_not_grow_with_the_failures(
+    app_database: Database, me: NewIdentity, owner: Driver, is_analysed: bool
+) -> None:
+    parent = await family(app_database, me, MANY)
+    await owner.execute(
+        "UPDATE jobs j SET state = 'failed', error = jsonb_build_object('code', 'timeout'), "
+        "finished_at = now() - n * interval '1 s' "
+        "FROM (SELECT id, row_number() OVER (ORDER BY id) / 2 AS n FROM jobs WHERE parent_id = $1) numbered "
+        "WHERE j.id = numbered.id",
+        parent,
+    )
+    if is_analysed:
+        await owner.execute("ANALYZE jobs")
+    wanted = Wanted(failed_after=datetime.now(UTC) - timedelta(days=1))
+    async with app_database.transaction(me.tenant_id) as transaction:
+        first = await error_report.report(transaction.driver, wanted, PAGE)
+        before = await rows_read(transaction.driver)
+        second = await error_report.report(transaction.driver, wanted, PAGE, first.next_cursor)
+        read = await rows_read(transaction.driver) - before
+    assert read < MOST_READ
+    assert (first.by_code, second.by_code) == ({"timeout": MANY}, None)
+    shown = [(item.failed_at, item.job_id) for item in (*first.items, *second.items)]
+    assert (len(set(shown)), shown) == (2 * PAGE, sorted(shown, reverse=True))
+
+
+async def test_duplicates_are_found_in_one_look_at_each_document(
+    app_database: Database, me: NewIdentity, owner: Driver
+) -> None:
+    """All of them have the same bytes, and none was processed."""
+    file_set = new_id()
+    async with app_database.transaction(me.tenant_id) as transaction:
+        ids = await some_documents(transaction.driver, me, 1000)
+        await transaction.driver.execute(
+            "INSERT INTO file_sets (id, tenant_id, user_id, name) VALUES ($1, $2, $3, 'alike')",
+            file_set,
+            me.tenant_id,
+            me.user_id,
+        )
+        await transaction.driver.execute(
+            "INSERT INTO file_set_files (file_set_id, document_id, tenant_id, path) "
+            "SELECT $1, id, $2, id::text FROM unnest($3::uuid[]) id",
+            file_set,
+            me.tenant_id,
+            ids,
+        )
+    for skips, wanted in ((False, ids), (True, ids[:1])):
+        async with app_database.transaction(me.tenant_id) as transaction:
+            before: int = await transaction.driver.fetchval(_DOCUMENTS_READ)
+            found = await projects.documents_of(transaction, file_set, skips_duplicates=skips)
+            read: int = await transaction.driver.fetchval(_DOCUMENTS_READ) - before
+        assert found == (sorted(wanted), len(ids) - len(wanted))
+        assert read <= 2 * len(ids)

@@ -19,7 +19,8 @@ from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.ids import new_id
 from arqueduct.models import Blob, Job
-from arqueduct.repositories import documents
+from arqueduct.repositories import children, documents, leftovers
+from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.settings import Settings
 from arqueduct.storage import Storage
 from arqueduct.storage.layout import blob_key, text_key
@@ -279,3 +280,22 @@ async def _set(services: Services, what: str) -> None:
 async def _somebody_waits(database: Database) -> bool:
     async with database.transaction() as transaction:
         return bool(await transaction.driver.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+
+async def test_a_blob_whose_document_is_processed_again_is_held(worker: TestWorker, me: NewIdentity) -> None:
+    """The new job may count on a text that a job before it kept."""
+    job = await stored(worker, me)
+    assert job.document_id
+    database = worker.services.database
+    brood = Brood(
+        tenant_id=me.tenant_id,
+        user_id=me.user_id,
+        parent_kind=BATCH,
+        name="again",
+        kind=job.kind,
+        document_ids=[job.document_id],
+    )
+    async with database.transaction(me.tenant_id) as planting, database.transaction(me.tenant_id) as cleaning:
+        blob = await planting.driver.fetchval("SELECT blob_id FROM documents WHERE id = $1", job.document_id)
+        assert await children.plant(planting.driver, brood)
+        assert await leftovers.lock_blobs(cleaning.driver, [blob]) == set()

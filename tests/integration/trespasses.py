@@ -149,7 +149,6 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
             "resume_batch",
             "resume_job",
             "resume_project",
-            "retry_batch",
             "retry_job",
             "revoke_invitation",
             "revoke_key",
@@ -238,6 +237,7 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "reset_password": (
         Trespass(body={"token": _SECRET, "new_password": "a long sentence for a thief"}, answers=frozenset({401})),
     ),
+    "retry_batch": (Trespass(), Trespass(body={"job_ids": [Their("jobs")]})),
     "retry_project": (Trespass(), Trespass(body={"job_ids": [Their("jobs")]})),
     "run_project": (Trespass(body={}),),
     "run_retention": (Trespass(body={"dry_run": True}, answers=DONE),),

@@ -21,8 +21,9 @@ from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import BatchAccepted
+from arqueduct_backend.errands import check_quota
 from arqueduct_backend.family_status import state_of
-from arqueduct_backend.planting import check_number, check_quota, point_to, shown
+from arqueduct_backend.planting import check_number, point_to, shown
 from arqueduct_backend.state import State
 
 __all__ = ["move_project", "move_set"]

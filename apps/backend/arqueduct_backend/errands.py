@@ -54,7 +54,11 @@ async def queue(
     return job, Job.of(job, await workforce_of(transaction, services)), created
 
 
-async def check_quota(transaction: Transaction, acting: Acting) -> None:
-    """Of one more job; before anything is locked. Raises `QuotaExceeded`."""
+async def check_quota(transaction: Transaction, acting: Acting, *, jobs: int = 1) -> None:
+    """Of so many more jobs; before anything is locked. Raises `QuotaExceeded`.
+
+    Who locks rows before it is known how many asks twice: first for none. Where there is a quota it stands in the line
+    from then on, so the second time nobody waits with a row in hand.
+    """
     caller = acting.identity
-    await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=1)
+    await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=jobs)

@@ -79,10 +79,12 @@ class FailedJob(Answer):
 
 
 class ErrorReport(Answer):
-    """Failed jobs in the order in which they were made."""
+    """Failed jobs: of a project or a batch in the order in which they were made, of a tenant what failed last first."""
 
-    by_code: dict[str, int] = Field(examples=[{"document_encrypted": 2}])
-    """How many there are of each, over all pages."""
+    after: datetime | None
+    """What failed later than this is told; null: all of the project or batch."""
+    by_code: dict[str, int] | None = Field(examples=[{"document_encrypted": 2}])
+    """How many there are of each, over all pages. Only on the first page; null on those behind a cursor."""
     items: list[FailedJob]
     next_cursor: str | None
 
@@ -102,7 +104,7 @@ class Wanted:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        names = ("parent_id", "code", "kind", "user_id", "failed_after", "failed_before")
+        names = ("code", "kind", "user_id", "failed_after", "failed_before")
         return {name: getattr(self, name) for name in names}
 
 
@@ -127,35 +129,48 @@ async def answer(
 
 async def report(driver: Driver, wanted: Wanted, limit: int, cursor: str | None = None) -> ErrorReport:
     """A page. Raises `InvalidCursor`."""
+    found = await _page(driver, wanted, limit + 1, cursor)
+    page = page_of(found, limit, FailedJob.of, lambda last: _cursor(wanted, last))
+    by_code = await _by_code(driver, wanted) if cursor is None else None
+    return ErrorReport(after=wanted.failed_after, by_code=by_code, items=page.items, next_cursor=page.next_cursor)
+
+
+async def _page(driver: Driver, wanted: Wanted, limit: int, cursor: str | None) -> list[asyncpg.Record]:
+    """Raises `InvalidCursor`."""
+    if wanted.parent_id is None:
+        before = cursors.moment_of("failures", cursor)
+        return await failures.page_of_tenant(driver, limit=limit, before=before, **wanted.conditions)
     after = cursors.id_of("errors", cursor)
-    found = await failures.page(
-        driver, limit=limit + 1, after=after, file_set_id=wanted.file_set_id, **wanted.conditions
+    return await failures.page_of_parent(
+        driver, wanted.parent_id, limit=limit, after=after, file_set_id=wanted.file_set_id, **wanted.conditions
     )
-    page = page_of(found, limit, FailedJob.of, lambda last: cursors.of("errors", last["id"]))
-    return ErrorReport(by_code=await _by_code(driver, wanted), items=page.items, next_cursor=page.next_cursor)
+
+
+def _cursor(wanted: Wanted, last: asyncpg.Record) -> str:
+    if wanted.parent_id is None:
+        return cursors.of_moment("failures", last["finished_at"], last["id"])
+    return cursors.of("errors", last["id"])
 
 
 async def _by_code(driver: Driver, wanted: Wanted) -> dict[str, int]:
     """Of all children of a parent as they are counted already; else by counting."""
     if wanted.parent_id is not None and wanted == Wanted(parent_id=wanted.parent_id, file_set_id=wanted.file_set_id):
         return await parents.errors(driver, wanted.parent_id)
-    return await failures.by_code(driver, **wanted.conditions)
+    return await failures.by_code(driver, parent_id=wanted.parent_id, **wanted.conditions)
 
 
 async def _lines(services: State, tenant_id: UUID, wanted: Wanted) -> AsyncIterator[str]:
     """A part of the file at a time. Nothing is held in Postgres while a slow reader takes one."""
-    after: UUID | None = None
+    cursor: str | None = None
     yield _csv([list(FailedJob.model_fields)])
     while True:
         async with services.database.transaction(tenant_id) as transaction:
-            found = await failures.page(
-                transaction.driver, limit=LINES, after=after, file_set_id=wanted.file_set_id, **wanted.conditions
-            )
+            found = await _page(transaction.driver, wanted, LINES, cursor)
         if found:
             yield _csv([cell(value) for value in FailedJob.of(row).model_dump().values()] for row in found)
         if len(found) < LINES:
             return
-        after = found[-1]["id"]
+        cursor = _cursor(wanted, found[-1])
 
 
 def _csv(lines: Iterable[Iterable[str]]) -> str:

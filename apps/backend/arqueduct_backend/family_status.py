@@ -1,4 +1,6 @@
-"""How a project or a batch stands: read in one transaction, from its counters and a few of its children."""
+"""How a project or a batch stands, as the API answers it: read in one transaction, from its counters and a few of its
+children.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -19,11 +19,12 @@ from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["KIND", "document_of", "take_in"]
+__all__ = ["INGEST", "document_of", "take_in"]
 
 log = structlog.get_logger()
 
-KIND = "document.ingest"
+INGEST = "document.ingest"
+"""The kind of jobs that read documents; every worker has its pipeline."""
 
 
 async def take_in(
@@ -95,7 +96,7 @@ def _job_of(services: State, document: models.Document, priority: Priority) -> m
         id=new_id(),
         tenant_id=document.tenant_id,
         user_id=document.user_id,
-        kind=KIND,
+        kind=INGEST,
         document_id=document.id,
         document_name=document.name,
         max_failures=services.settings.max_failures,

@@ -14,6 +14,7 @@ from arqueduct.database import Transaction
 from arqueduct.errors import (
     ActionUnknown,
     DocumentArchived,
+    DocumentBusy,
     NotFound,
     NothingToProcess,
     ProfileInvalid,
@@ -25,23 +26,24 @@ from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, Priority
 from arqueduct.permissions import Permission, check
 from arqueduct.profiles import Profile, payload_of
-from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects, quotas
+from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects
 from arqueduct.repositories.children import BATCH, PROJECT, Brood
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
+from arqueduct_backend.errands import check_quota
 from arqueduct_backend.family_schemas import ErrorPolicy
 from arqueduct_backend.family_status import state_of
+from arqueduct_backend.intake import INGEST
 from arqueduct_backend.project_schemas import Project, ProjectAccepted, ProjectAsked, ProjectRunAsked
 from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["INGEST", "batch", "check_number", "check_quota", "point_to", "project", "rerun", "shown"]
+__all__ = ["batch", "check_number", "point_to", "project", "rerun", "shown"]
 
 log = structlog.get_logger()
 
-INGEST = "document.ingest"
 OF_DOCUMENTS = "document."
 """How the kinds of pipelines for documents begin."""
 BUILT_IN = (INGEST, ARCHIVE, RESTORE)
@@ -102,13 +104,14 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
     """The new batch with its job; `response` gets its headers.
 
     Raises `ActionUnknown`, `NotFound`, `NothingToProcess`, `ProfileUnknown`, `ProfileInvalid`, `TooManyDocuments`,
-    `DocumentArchived`, `QuotaExceeded`, `NoWorkerYet`.
+    `DocumentArchived`, `DocumentBusy`, `QuotaExceeded`, `NoWorkerYet`.
     """
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
         if asked.action in (ARCHIVE, RESTORE):
             check(caller.permissions, Permission.DOCUMENTS_WRITE)
         await _check_action(transaction, services, asked.action)
+        await check_quota(transaction, acting, jobs=0)  # a place in the line, before anything is locked
         document_ids = await _documents_of(transaction, asked, services.settings.max_family)
         await check_quota(transaction, acting, jobs=len(document_ids))
         profile = await profiles.resolve(transaction, asked.profile) if asked.profile else None
@@ -144,16 +147,6 @@ async def shown(transaction: Transaction, services: State, job_id: UUID) -> Batc
     return BatchAccepted(batch=Batch.of(job), job=Job.of(job, await workforce_of(transaction, services)))
 
 
-async def check_quota(transaction: Transaction, acting: Acting, *, jobs: int) -> None:
-    """Of so many more. Raises `QuotaExceeded`.
-
-    Who locks rows before it is known how many asks twice: first for none. Where there is a quota it stands in the line
-    from then on, so the second time nobody waits with a row in hand.
-    """
-    caller = acting.identity
-    await quotas.check(transaction, tenant_id=caller.tenant_id, user_id=caller.user_id, jobs=jobs)
-
-
 async def _run(
     transaction: Transaction,
     services: State,
@@ -175,6 +168,9 @@ async def _run(
         transaction, of.file_set_id, skips_duplicates=skips, archived=profile.settings.pipeline == RESTORE
     )
     check_number(len(document_ids), services.settings.max_family)
+    await children.hold(transaction.driver, document_ids, of_archived=profile.settings.pipeline == RESTORE)
+    for problem in await file_sets.problems(transaction, of.file_set_id):  # again: another set may share some
+        raise problem
     await check_quota(transaction, acting, jobs=len(document_ids))
     row = await children.plant(
         transaction.driver,
@@ -220,23 +216,36 @@ def _brood(services: State, acting: Acting, profile: Profile | None, policy: Err
 
 
 async def _documents_of(transaction: Transaction, asked: BatchAsked, most: int) -> Sequence[UUID]:
-    """Raises `NotFound` and `DocumentArchived` that name some of those that cannot be had, `NothingToProcess`,
-    `TooManyDocuments`.
+    """Raises `NotFound`, `DocumentArchived` and `DocumentBusy` that name some of those that cannot be had,
+    `NothingToProcess`, `TooManyDocuments`.
     """
+    found: Sequence[UUID]
     of_archived = asked.action == RESTORE
     if asked.document_ids is not None:
         wanted = list(dict.fromkeys(asked.document_ids))
         check_number(len(wanted), most)
         found = await _named(transaction, wanted, asked.action, of_archived=of_archived)
     elif asked.filter is not None and asked.filter.archived in (None, of_archived):
-        meant = replace(asked.filter.filter(), archived=of_archived)
+        is_idle = True if asked.action == INGEST else None
+        meant = replace(asked.filter.filter(), archived=of_archived, is_idle=is_idle)
         found = await choices.chosen(transaction.driver, meant, limit=most + 1)
         check_number(len(found), most)
     else:
         found = []
+    if asked.action == INGEST:
+        found = await _idle(transaction, found, is_named=asked.document_ids is not None)
     if not found:
         raise NothingToProcess
     return found
+
+
+async def _idle(transaction: Transaction, found: Sequence[UUID], *, is_named: bool) -> Sequence[UUID]:
+    """Without those that are being processed; they are held, so that nobody begins. Raises `DocumentBusy`."""
+    await children.hold(transaction.driver, found)
+    busy = await children.busy(transaction.driver, found)
+    if busy and is_named:
+        raise DocumentBusy(f"{len(busy):,} of these documents are being processed already: {_some(busy)}.")
+    return [document_id for document_id in found if document_id not in busy]
 
 
 async def _named(transaction: Transaction, wanted: Sequence[UUID], action: str, *, of_archived: bool) -> list[UUID]:

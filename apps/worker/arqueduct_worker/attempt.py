@@ -119,9 +119,7 @@ class Attempt:
                 await self._run_stage(stage, context)
         if self._ended is None:
             await services.reporter.flush((job.id, job.fence))
-            if self._context is not None and self._context.usage:
-                async with services.database.autocommit() as driver:
-                    await self._add_usage(driver)
+            await self._spend()
             self._ended = await services.completions.ask((job.id, job.fence))
             if self._ended is None:
                 raise LeaseLost
@@ -211,6 +209,15 @@ class Attempt:
             if ended is None:
                 raise LeaseLost
         self._ended = ended
+
+    async def _spend(self) -> None:
+        """Before an end that many share. What is written is not added once more if a cancel comes before it."""
+        context = self._context
+        if context is None or not (context.usage or context.facts):
+            return
+        async with self._services.database.autocommit() as driver:
+            await self._add_usage(driver)
+        context.usage = Usage()
 
     async def _add_usage(self, driver: Driver) -> None:
         context = self._context

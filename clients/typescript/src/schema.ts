@@ -329,6 +329,8 @@ export interface paths {
         /**
          * Create Batch
          * @description Makes a job for each document that is named, or that fits the filter now, and starts them: all or nothing.
+         *
+         *     `document.ingest` leaves out what fits the filter and is being processed already; named, it is refused.
          */
         post: operations["create_batch"];
         delete?: never;
@@ -468,7 +470,7 @@ export interface paths {
         put?: never;
         /**
          * Retry Batch
-         * @description Puts the jobs that failed back into the queue, and no others.
+         * @description Puts the jobs that failed back into the queue, all or those of a choice, and no others.
          */
         post: operations["retry_batch"];
         delete?: never;
@@ -644,7 +646,8 @@ export interface paths {
         };
         /**
          * List Errors
-         * @description What failed, where, why, and what to do; as CSV all of it at once.
+         * @description What failed, where, why, and what to do, the last first: of the last 30 days, or from `after` on; as CSV all of
+         *     it at once.
          *
          *     To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry.
          */
@@ -1548,7 +1551,7 @@ export interface paths {
         };
         /**
          * List Project Files
-         * @description Every file of its newest run with its progress, in the order of the paths.
+         * @description Every file of its newest run with its progress, in the order in which the jobs were made.
          */
         get: operations["list_project_files"];
         put?: never;
@@ -3126,19 +3129,24 @@ export interface components {
         };
         /**
          * ErrorReport
-         * @description Failed jobs in the order in which they were made.
+         * @description Failed jobs: of a project or a batch in the order in which they were made, of a tenant what failed last first.
          */
         ErrorReport: {
             /**
+             * After
+             * @description What failed later than this is told; null: all of the project or batch.
+             */
+            after: string | null;
+            /**
              * By Code
-             * @description How many there are of each, over all pages.
+             * @description How many there are of each, over all pages. Only on the first page; null on those behind a cursor.
              * @example {
              *       "document_encrypted": 2
              *     }
              */
             by_code: {
                 [key: string]: number;
-            };
+            } | null;
             /** Items */
             items: components["schemas"]["FailedJob"][];
             /** Next Cursor */
@@ -3295,7 +3303,7 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
-            /** @description Null until the first child has run for a second. */
+            /** @description Null until children have run for a second. */
             throughput: components["schemas"]["Throughput"] | null;
         };
         /**
@@ -5627,7 +5635,7 @@ export interface components {
         };
         /**
          * Throughput
-         * @description Since the first child began, to now or to the end.
+         * @description While any child ran: pauses, and the time between an end and a retry, are left out.
          */
         Throughput: {
             /** Bytes Per Second */
@@ -7919,7 +7927,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The document is archived: its file and its processing are put away. No document fits, so there is nothing to do. No worker has ever run here, so nobody knows which pipelines and stages are installed. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The document is archived: its file and its processing are put away. A job of this document is not finished, so it cannot be archived, restored or processed anew just now. No document fits, so there is nothing to do. No worker has ever run here, so nobody knows which pipelines and stages are installed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8546,6 +8554,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "after": "2026-11-01T12:00:00Z",
                      *       "by_code": {
                      *         "document_encrypted": 2
                      *       },
@@ -9367,7 +9376,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChildChoice"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -9574,7 +9587,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body of this request came too slowly, or no further. */
+            /** @description The body of this request came too slowly, or no further. The body of this request came too slowly, or no further. */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -9592,7 +9605,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body of this request is larger than this address accepts. */
+            /** @description The body of this request is larger than this address accepts. The body of this request is larger than this address accepts. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -9601,7 +9614,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. */
+            /** @description The request has fields that are missing or wrong. The body is not valid JSON. The JSON of the body is nested too deep, or has numbers that are too large. This idempotency key came with another request before. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10457,7 +10470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived or restored just now. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived, restored or processed anew just now. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -10884,7 +10897,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived or restored just now. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. A job of this document is not finished, so it cannot be archived, restored or processed anew just now. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11046,7 +11059,7 @@ export interface operations {
     list_errors: {
         parameters: {
             query?: {
-                /** @description Failed later than this. */
+                /** @description Failed later than this; else, 30 days before `before`, or now. */
                 after?: string | null;
                 /** @description Failed earlier than this. */
                 before?: string | null;
@@ -11075,6 +11088,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "after": "2026-11-01T12:00:00Z",
                      *       "by_code": {
                      *         "document_encrypted": 2
                      *       },
@@ -18549,6 +18563,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "after": "2026-11-01T12:00:00Z",
                      *       "by_code": {
                      *         "document_encrypted": 2
                      *       },

@@ -1,4 +1,4 @@
-"""How a project or a batch stands, on a page."""
+"""How a project or a batch stands, as the command line prints it: what the API answered, on a page."""
 
 from collections.abc import Sequence
 from typing import Any

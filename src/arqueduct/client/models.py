@@ -621,10 +621,13 @@ class ErrorPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrorReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Failed jobs in the order in which they were made."""
+    """Failed jobs: of a project or a batch in the order in which they were made, of a tenant what failed last
+    first."""
 
-    by_code: dict[str, int]
-    """How many there are of each, over all pages."""
+    after: datetime | None
+    """What failed later than this is told; null: all of the project or batch."""
+    by_code: dict[str, int] | None
+    """How many there are of each, over all pages. Only on the first page; null on those behind a cursor."""
     items: "list[FailedJob]"
     next_cursor: str | None
 
@@ -676,7 +679,7 @@ class FamilyStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pages_done: int
     chunks_done: int
     throughput: "Throughput | None"
-    """Null until the first child has run for a second."""
+    """Null until children have run for a second."""
     eta: "Estimate | None"
     """Null while there is no basis for one, and once it has ended."""
     errors: dict[str, int]
@@ -1752,7 +1755,7 @@ class TenantShown(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Throughput(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Since the first child began, to now or to the end."""
+    """While any child ran: pauses, and the time between an end and a retry, are left out."""
 
     elapsed_seconds: float
     documents_per_hour: float

@@ -391,7 +391,7 @@ class Operations(Transport):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> models.PageChildJob:
-        """Every file of its newest run with its progress, in the order of the paths."""
+        """Every file of its newest run with its progress, in the order in which the jobs were made."""
         call: Call[models.PageChildJob] = Call(
             method="GET",
             path="/api/v1/projects/{project_id}/files",
@@ -526,7 +526,9 @@ class Operations(Transport):
 
     def create_batch(self, body: models.BatchAsked, *, idempotency_key: str | None = None) -> models.BatchAccepted:
         """Makes a job for each document that is named, or that fits the filter now, and starts them: all or
-        nothing."""
+        nothing.
+
+        `document.ingest` leaves out what fits the filter and is being processed already; named, it is refused."""
         call: Call[models.BatchAccepted] = Call(
             method="POST",
             path="/api/v1/batches",
@@ -631,12 +633,15 @@ class Operations(Transport):
         )
         return self.call(call)
 
-    def retry_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
-        """Puts the jobs that failed back into the queue, and no others."""
+    def retry_batch(
+        self, batch_id: UUID, body: models.ChildChoice | None = None, *, idempotency_key: str | None = None
+    ) -> models.FamilyStatus:
+        """Puts the jobs that failed back into the queue, all or those of a choice, and no others."""
         call: Call[models.FamilyStatus] = Call(
             method="POST",
             path="/api/v1/batches/{batch_id}/retry",
             answers=models.FamilyStatus,
+            body=body,
             ids={"batch_id": batch_id},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
@@ -899,7 +904,8 @@ class Operations(Transport):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> models.ErrorReport:
-        """What failed, where, why, and what to do; as CSV all of it at once.
+        """What failed, where, why, and what to do, the last first: of the last 30 days, or from `after` on; as CSV
+        all of it at once.
 
         To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry."""
         call: Call[models.ErrorReport] = Call(
@@ -1847,7 +1853,7 @@ class AsyncOperations(AsyncTransport):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> models.PageChildJob:
-        """Every file of its newest run with its progress, in the order of the paths."""
+        """Every file of its newest run with its progress, in the order in which the jobs were made."""
         call: Call[models.PageChildJob] = Call(
             method="GET",
             path="/api/v1/projects/{project_id}/files",
@@ -1984,7 +1990,9 @@ class AsyncOperations(AsyncTransport):
         self, body: models.BatchAsked, *, idempotency_key: str | None = None
     ) -> models.BatchAccepted:
         """Makes a job for each document that is named, or that fits the filter now, and starts them: all or
-        nothing."""
+        nothing.
+
+        `document.ingest` leaves out what fits the filter and is being processed already; named, it is refused."""
         call: Call[models.BatchAccepted] = Call(
             method="POST",
             path="/api/v1/batches",
@@ -2089,12 +2097,15 @@ class AsyncOperations(AsyncTransport):
         )
         return await self.call(call)
 
-    async def retry_batch(self, batch_id: UUID, *, idempotency_key: str | None = None) -> models.FamilyStatus:
-        """Puts the jobs that failed back into the queue, and no others."""
+    async def retry_batch(
+        self, batch_id: UUID, body: models.ChildChoice | None = None, *, idempotency_key: str | None = None
+    ) -> models.FamilyStatus:
+        """Puts the jobs that failed back into the queue, all or those of a choice, and no others."""
         call: Call[models.FamilyStatus] = Call(
             method="POST",
             path="/api/v1/batches/{batch_id}/retry",
             answers=models.FamilyStatus,
+            body=body,
             ids={"batch_id": batch_id},
             headers={"Idempotency-Key": idempotency_key or new_idempotency_key()},
         )
@@ -2357,7 +2368,8 @@ class AsyncOperations(AsyncTransport):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> models.ErrorReport:
-        """What failed, where, why, and what to do; as CSV all of it at once.
+        """What failed, where, why, and what to do, the last first: of the last 30 days, or from `after` on; as CSV
+        all of it at once.
 
         To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry."""
         call: Call[models.ErrorReport] = Call(

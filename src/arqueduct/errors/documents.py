@@ -77,7 +77,7 @@ class DocumentArchived(PermanentError):
 
 
 class DocumentBusy(TransientError):
-    """A job of this document is not finished, so it cannot be archived or restored just now."""
+    """A job of this document is not finished, so it cannot be archived, restored or processed anew just now."""
 
     status = 409
     advice = "Wait for the document's jobs to end, or cancel them."

@@ -16,7 +16,7 @@ from arqueduct.repositories import folding
 from arqueduct.repositories.originals import RESTORE
 from arqueduct.repositories.statements import noting
 
-__all__ = ["BATCH", "PROJECT", "Brood", "page", "plant", "slowest"]
+__all__ = ["BATCH", "PROJECT", "Brood", "busy", "hold", "page", "plant", "slowest"]
 
 PROJECT, BATCH = "project.process", "batch.run"
 """Kinds of parents. No pipeline has them: no worker ever runs one."""
@@ -74,6 +74,16 @@ _LOCK_DOCUMENTS = """
     SELECT id FROM documents WHERE id = ANY ($1) AND deleted_at IS NULL AND (archived_at IS NOT NULL) = $2
     ORDER BY id FOR NO KEY UPDATE
 """
+# As uploads of the same bytes do, so that the janitor takes no text that the new jobs count on.
+_LOCK_BLOBS = """
+    SELECT FROM blobs WHERE id IN (SELECT blob_id FROM documents WHERE id = ANY ($1))
+    ORDER BY sha256 FOR NO KEY UPDATE
+"""
+_BUSY = """
+    SELECT d.id FROM documents d CROSS JOIN LATERAL (
+        SELECT FROM jobs j WHERE j.id = d.job_id AND j.finished_at IS NULL OFFSET 0
+    ) j WHERE d.id = ANY ($1)
+"""
 _STATUS = """
     UPDATE documents d SET job_id = j.id FROM jobs j WHERE j.parent_id = $1 AND d.id = j.document_id
 """
@@ -96,6 +106,20 @@ _PAGE = f"""
 """
 
 
+async def hold(driver: Driver, document_ids: Sequence[UUID], *, of_archived: bool = False) -> set[UUID]:
+    """Those that are there, or those that are archived; until the transaction ends nobody else changes them, begins to
+    process them, or deletes what earlier jobs kept of their bytes.
+    """
+    held = {row["id"] for row in await driver.fetch(_LOCK_DOCUMENTS, document_ids, of_archived)}
+    await driver.execute(_LOCK_BLOBS, held)
+    return held
+
+
+async def busy(driver: Driver, document_ids: Sequence[UUID]) -> set[UUID]:
+    """Those whose newest job is not finished. It holds for as long as they are held."""
+    return {row["id"] for row in await driver.fetch(_BUSY, document_ids)}
+
+
 async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
     """Makes the parent with its children, which stand in line when the transaction commits; returns its new state.
 
@@ -103,7 +127,7 @@ async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
     for jobs that restore them.
     """
     parent_id = new_id()
-    held = [row["id"] for row in await driver.fetch(_LOCK_DOCUMENTS, brood.document_ids, brood.of_archived)]
+    held = await hold(driver, brood.document_ids, of_archived=brood.of_archived)
     await driver.execute(
         _PARENT,
         parent_id,
@@ -118,8 +142,7 @@ async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
     policy = brood.policy
     await driver.execute(_RULES, parent_id, brood.tenant_id, policy.on_error, policy.threshold)
     # In the order that was asked for: ids grow, and the line goes by them.
-    there = set(held)
-    wanted = [document_id for document_id in dict.fromkeys(brood.document_ids) if document_id in there]
+    wanted = [document_id for document_id in dict.fromkeys(brood.document_ids) if document_id in held]
     made = await driver.fetch(
         _CHILDREN,
         [new_id() for _ in wanted],

@@ -25,6 +25,8 @@ class DocumentFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     archived: bool | None = None
+    is_idle: bool | None = None
+    """No job of theirs is unfinished that their status comes from."""
 
 
 _CONDITIONS = {
@@ -37,6 +39,7 @@ _CONDITIONS = {
     "error_code": "j.error ->> 'code' = {}",
     "created_after": "d.created_at > {}",
     "created_before": "d.created_at < {}",
+    "is_idle": "(j.id IS NULL OR j.finished_at IS NOT NULL) = {}",
     "archived": "(d.archived_at IS NOT NULL) = {}",
 }
 

@@ -9,25 +9,29 @@ import asyncpg
 from arqueduct.database import Driver
 from arqueduct.repositories.plans import by_index
 
-__all__ = ["by_code", "page"]
+__all__ = ["by_code", "page_of_parent", "page_of_tenant"]
 
+_FAILED = "j.state = 'failed' AND j.children IS NULL AND j.kind NOT LIKE 'webhook.%'"
 _COLUMNS = """
     j.id, j.kind, j.parent_id, j.document_id, j.document_name, j.error, j.fence, j.failures, j.crashes, j.size,
-    j.created_at, j.finished_at, f.path, r.project_id
+    j.created_at, j.finished_at
 """
-_FROM = """
-    FROM jobs j LEFT JOIN file_set_files f ON f.file_set_id = $1 AND f.document_id = j.document_id
+# Paths and projects are looked up for what is shown, and for nothing else.
+_PAGE = f"""
+    SELECT j.*, f.path, r.project_id FROM (
+        SELECT {_COLUMNS} FROM jobs j WHERE {_FAILED} {{where}} ORDER BY {{order}} LIMIT $2
+    ) j LEFT JOIN file_set_files f ON f.file_set_id = $1 AND f.document_id = j.document_id
         LEFT JOIN project_runs r ON r.job_id = j.parent_id
-    WHERE j.state = 'failed' AND j.children IS NULL AND j.kind NOT LIKE 'webhook.%'
+    ORDER BY {{order}}
 """
 
 
-async def page(
+async def page_of_parent(
     driver: Driver,
+    parent_id: UUID,
     *,
     limit: int,
     after: UUID | None = None,
-    parent_id: UUID | None = None,
     file_set_id: UUID | None = None,
     **wanted: Any,
 ) -> list[asyncpg.Record]:
@@ -36,10 +40,25 @@ async def page(
     `file_set_id`: in which their paths are looked up. `wanted`: see `_where`.
     """
     values: list[Any] = [file_set_id, limit]
-    where = _where(values, parent_id, after=after, **wanted)
-    if parent_id is not None:
-        await by_index(driver)
-    return await driver.fetch(f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY j.id LIMIT $2", *values)
+    where = _where(values, parent_id, **wanted)
+    if after is not None:
+        values.append(after)
+        where += f" AND j.id > ${len(values)}"
+    await by_index(driver)
+    return await driver.fetch(_PAGE.format(where=where, order="j.id"), *values)
+
+
+async def page_of_tenant(
+    driver: Driver, *, limit: int, before: tuple[datetime, UUID] | None = None, **wanted: Any
+) -> list[asyncpg.Record]:
+    """What failed last comes first, from the one that comes behind the job that failed then. `wanted`: see `_where`."""
+    values: list[Any] = [None, limit]
+    where = _where(values, None, **wanted)
+    if before is not None:
+        values.extend(before)
+        where += f" AND (j.finished_at, j.id) < (${len(values) - 1}, ${len(values)})"
+    await by_index(driver)
+    return await driver.fetch(_PAGE.format(where=where, order="j.finished_at DESC, j.id DESC"), *values)
 
 
 async def by_code(driver: Driver, *, parent_id: UUID | None = None, **wanted: Any) -> dict[str, int]:
@@ -48,7 +67,7 @@ async def by_code(driver: Driver, *, parent_id: UUID | None = None, **wanted: An
     where = _where(values, parent_id, **wanted)
     rows = await driver.fetch(
         "SELECT coalesce(j.error ->> 'code', 'unknown') AS code, count(*) AS jobs FROM jobs j "
-        f"WHERE j.state = 'failed' AND j.children IS NULL AND j.kind NOT LIKE 'webhook.%' {where} "
+        f"WHERE {_FAILED} {where} "
         "GROUP BY 1 ORDER BY 2 DESC, 1",
         *values,
     )
@@ -59,7 +78,6 @@ def _where(
     values: list[Any],
     parent_id: UUID | None,
     *,
-    after: UUID | None = None,
     code: str | None = None,
     kind: str | None = None,
     user_id: UUID | None = None,
@@ -70,7 +88,6 @@ def _where(
     found = ""
     for condition, value in (
         ("j.parent_id =", parent_id),
-        ("j.id >", after),
         ("j.error ->> 'code' =", code),
         ("j.kind =", kind),
         ("j.user_id =", user_id),

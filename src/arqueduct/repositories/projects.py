@@ -26,16 +26,26 @@ __all__ = [
     "runs",
 ]
 
-# Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
-# was processed already, has.
 _DOCUMENTS = """
-    SELECT d.id, d.sha256, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
-        EXISTS (
-            SELECT FROM documents o JOIN jobs j ON j.id = o.job_id
-            WHERE o.blob_id = d.blob_id AND o.id <> d.id AND o.deleted_at IS NULL AND j.state = 'completed'
-        ) AS is_known
-    FROM file_set_files f JOIN documents d ON d.id = f.document_id
+    SELECT d.id FROM file_set_files f JOIN documents d ON d.id = f.document_id
     WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2 ORDER BY f.path
+"""
+# Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
+# was processed already, has. Those are counted once for each blob: thousands may have the same.
+_WITHOUT_DUPLICATES = """
+    WITH mine AS MATERIALIZED (
+        SELECT d.id, d.blob_id, f.path, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
+            coalesce(j.state = 'completed', false) AS is_done
+        FROM file_set_files f JOIN documents d ON d.id = f.document_id LEFT JOIN jobs j ON j.id = d.job_id
+        WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2
+    ), known AS MATERIALIZED (
+        SELECT b.blob_id, o.done FROM (SELECT DISTINCT blob_id FROM mine) b CROSS JOIN LATERAL (
+            SELECT count(*) AS done FROM documents o JOIN jobs j ON j.id = o.job_id
+            WHERE o.blob_id = b.blob_id AND o.deleted_at IS NULL AND j.state = 'completed'
+        ) o
+    )
+    SELECT m.id, m.nth = 1 AND k.done = m.is_done::int AS is_wanted
+    FROM mine m JOIN known k ON k.blob_id = m.blob_id ORDER BY m.path
 """
 
 
@@ -116,8 +126,11 @@ async def documents_of(
 
     `archived`: of its documents those that are put away, and not the others.
     """
-    rows = await transaction.driver.fetch(_DOCUMENTS, file_set_id, archived)
-    wanted = [row["id"] for row in rows if not skips_duplicates or (row["nth"] == 1 and not row["is_known"])]
+    driver = transaction.driver
+    if not skips_duplicates:
+        return [row["id"] for row in await driver.fetch(_DOCUMENTS, file_set_id, archived)], 0
+    rows = await driver.fetch(_WITHOUT_DUPLICATES, file_set_id, archived)
+    wanted = [row["id"] for row in rows if row["is_wanted"]]
     return wanted, len(rows) - len(wanted)
 
 

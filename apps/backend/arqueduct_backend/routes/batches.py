@@ -11,6 +11,7 @@ from arqueduct.errors import (
     ActionUnknown,
     DependencyUnavailable,
     DocumentArchived,
+    DocumentBusy,
     IllegalTransition,
     InvalidCursor,
     InvalidRequest,
@@ -27,14 +28,16 @@ from arqueduct.lifecycle import Action, JobState
 from arqueduct.permissions import Permission
 from arqueduct.repositories import lists
 from arqueduct.repositories.children import BATCH
-from arqueduct_backend import cursors, error_report, parenting, planting
+from arqueduct_backend import cursors, error_report, planting
 from arqueduct_backend.access import Acts, needs
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.family_schemas import ChildJob, FamilyStatus
 from arqueduct_backend.family_status import Pages, files_of, status_of
+from arqueduct_backend.family_steering import steer
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
+from arqueduct_backend.project_schemas import ChildChoice
 from arqueduct_backend.schemas import Page
 
 __all__ = ["router"]
@@ -59,6 +62,7 @@ State = Annotated[JobState | None, Query(description="Only documents in this sta
     responses=answers(
         ActionUnknown,
         DocumentArchived,
+        DocumentBusy,
         NotFound,
         NothingToProcess,
         NoWorkerYet,
@@ -69,7 +73,10 @@ State = Annotated[JobState | None, Query(description="Only documents in this sta
     ),
 )
 async def create_batch(asked: BatchAsked, services: Services, acting: Acts, response: Response) -> BatchAccepted:
-    """Makes a job for each document that is named, or that fits the filter now, and starts them: all or nothing."""
+    """Makes a job for each document that is named, or that fits the filter now, and starts them: all or nothing.
+
+    `document.ingest` leaves out what fits the filter and is being processed already; named, it is refused.
+    """
     return await planting.batch(services, acting, asked, response)
 
 
@@ -159,19 +166,19 @@ async def resume_batch(batch_id: UUID, services: Services, acting: Acts) -> Fami
 @router.post(
     "/{batch_id}/retry", dependencies=WRITE, response_model=FamilyStatus, responses=answers(NotFound, IllegalTransition)
 )
-async def retry_batch(batch_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
-    """Puts the jobs that failed back into the queue, and no others."""
-    return await _act(services, acting, Action.RETRY, batch_id)
+async def retry_batch(
+    batch_id: UUID, services: Services, acting: Acts, choice: ChildChoice | None = None
+) -> FamilyStatus:
+    """Puts the jobs that failed back into the queue, all or those of a choice, and no others."""
+    return await _act(services, acting, Action.RETRY, batch_id, choice)
 
 
-async def _act(services: "Services", acting: "Acts", action: Action, batch_id: UUID) -> FamilyStatus:
-    tenant_id = acting.identity.tenant_id
-    async with services.database.transaction(tenant_id) as transaction:
+async def _act(
+    services: "Services", acting: "Acts", action: Action, batch_id: UUID, choice: ChildChoice | None = None
+) -> FamilyStatus:
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
         await _find(transaction, batch_id)
-    await parenting.act(services, acting, action, batch_id)
-    async with services.database.transaction(tenant_id) as transaction:
-        job = await _find(transaction, batch_id)
-        return await status_of(transaction, job, job.id, Pages(limit=50))
+    return await steer(services, acting, action, batch_id, choice=choice)
 
 
 async def _find(transaction: Transaction, batch_id: UUID) -> models.Job:

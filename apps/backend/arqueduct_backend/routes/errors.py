@@ -1,5 +1,6 @@
 """The error report of a tenant: what failed, whatever it belonged to."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -22,6 +23,9 @@ router = APIRouter(
     responses=answers(NotAuthenticated, InvalidRequest, DependencyUnavailable),
 )
 
+RANGE = timedelta(days=30)
+"""How far back is told where nobody says."""
+
 Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
 
 
@@ -39,14 +43,24 @@ async def list_errors(
     error_code: error_report.CodeQuery = None,
     kind: Kind = None,
     user_id: UUID | None = None,
-    after: Annotated[Moment | None, Query(description="Failed later than this.")] = None,
+    after: Annotated[
+        Moment | None, Query(description="Failed later than this; else, 30 days before `before`, or now.")
+    ] = None,
     before: Annotated[Moment | None, Query(description="Failed earlier than this.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> error_report.ErrorReport | Response:
-    """What failed, where, why, and what to do; as CSV all of it at once.
+    """What failed, where, why, and what to do, the last first: of the last 30 days, or from `after` on; as CSV all of
+    it at once.
 
     To try some of it again, send the jobs' ids, or a code, to POST /api/v1/jobs/retry.
     """
-    wanted = error_report.Wanted(code=error_code, kind=kind, user_id=user_id, failed_after=after, failed_before=before)
+    since = after or _since(before)
+    wanted = error_report.Wanted(code=error_code, kind=kind, user_id=user_id, failed_after=since, failed_before=before)
     return await error_report.answer(services, transaction, caller.tenant_id, wanted, form, limit, cursor)
+
+
+def _since(before: datetime | None) -> datetime:
+    """As far back as is told by default; not before there was time."""
+    earliest = datetime.min.replace(tzinfo=UTC)
+    return max(before or datetime.now(UTC), earliest + RANGE) - RANGE

@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from arqueduct import models
-from arqueduct.database import Transaction
 from arqueduct.errors import (
     DependencyUnavailable,
     FileSetArchived,
@@ -25,18 +24,17 @@ from arqueduct.errors import (
 )
 from arqueduct.lifecycle import UNFINISHED, Action, JobState
 from arqueduct.permissions import Permission
-from arqueduct.repositories import lists, projects
+from arqueduct.repositories import projects
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
-from arqueduct.repositories.steering import JobFilter
-from arqueduct_backend import cursors, error_report, parenting, planting
+from arqueduct_backend import cursors, error_report, planting
 from arqueduct_backend.access import Acts, needs
 from arqueduct_backend.archiving import move_project
 from arqueduct_backend.batch_schemas import BatchAccepted
-from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, etag_of, is_known, not_modified
 from arqueduct_backend.family_schemas import ChildJob, FamilyStatus
 from arqueduct_backend.family_status import Pages, files_of, state_of, status_of
+from arqueduct_backend.family_steering import steer
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.project_schemas import (
@@ -153,7 +151,7 @@ async def list_project_files(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ChildJob]:
-    """Every file of its newest run with its progress, in the order of the paths."""
+    """Every file of its newest run with its progress, in the order in which the jobs were made."""
     found, job = await projects.find(transaction, project_id)
     shown = Pages(limit=limit, cursor=cursor, state=state)
     return await files_of(transaction, job.id, shown, file_set_id=found.file_set_id)
@@ -269,7 +267,7 @@ async def resume_project(project_id: UUID, services: Services, acting: Acts) -> 
 
 @router.post(
     "/{project_id}/retry",
-    dependencies=[*WRITE, budget(Budget.REQUESTS)],
+    dependencies=WRITE,
     response_model=FamilyStatus,
     responses=answers(NotFound, IllegalTransition),
 )
@@ -277,33 +275,17 @@ async def retry_project(
     project_id: UUID, services: Services, acting: Acts, choice: ChildChoice | None = None
 ) -> FamilyStatus:
     """Puts the files that failed back into the queue, all or those of a choice, and no others."""
-    async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        found, _ = await projects.find(transaction, project_id)
-    children = _chosen(found.job_id, choice) if choice is not None and choice.is_named else None
-    return await _act(services, acting, Action.RETRY, project_id, children=children)
-
-
-def _chosen(job_id: UUID, choice: ChildChoice) -> JobFilter:
-    states = [JobState.FAILED, JobState.CANCELLED] if choice.with_cancelled else [JobState.FAILED]
-    return JobFilter(parent_id=job_id, states=states, error_code=choice.error_code, ids=choice.job_ids)
+    return await _act(services, acting, Action.RETRY, project_id, choice)
 
 
 async def _act(
-    services: "Services", acting: "Acts", action: Action, project_id: UUID, *, children: JobFilter | None = None
+    services: "Services", acting: "Acts", action: Action, project_id: UUID, choice: ChildChoice | None = None
 ) -> FamilyStatus:
-    tenant_id = acting.identity.tenant_id
-    async with services.database.transaction(tenant_id) as transaction:
+    async with services.database.transaction(acting.identity.tenant_id) as transaction:
         found, _ = await projects.find(transaction, project_id)
-    await parenting.act(services, acting, action, found.job_id, children=children)
-    async with services.database.transaction(tenant_id) as transaction:
-        return await _status(transaction, found)
-
-
-async def _status(transaction: Transaction, project: models.Project) -> FamilyStatus:
-    job = await lists.job(transaction, project.job_id, without=())
-    if job is None:
-        raise NotFound
-    return await status_of(transaction, job, project.id, Pages(limit=50), file_set_id=project.file_set_id)
+    return await steer(
+        services, acting, action, found.job_id, shown_as=found.id, file_set_id=found.file_set_id, choice=choice
+    )
 
 
 def _tag(project: models.Project, job: models.Job) -> str:
