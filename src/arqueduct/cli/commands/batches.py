@@ -19,18 +19,15 @@ from arqueduct.cli.commands.families import (
     add_commands,
     asked,
     follow,
-    id_of,
-    print_acted,
 )
 from arqueduct.cli.commands.steering import FILTER, TIME
-from arqueduct.cli.family import BATCH, name_of
+from arqueduct.cli.family import BATCH
 from arqueduct.cli.family_status import print_families
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.words import counted
 from arqueduct.families import OnError
 from arqueduct.formats import Format
-from arqueduct.lifecycle import Action
 
 __all__ = ["batches"]
 
@@ -173,33 +170,6 @@ def list_batches(
             print_families(found, BATCH)
         else:
             out.print("There are no batches.")
-
-
-@batches.command(epilog=examples(f"batches retry {SOME_ID}"))
-def retry(
-    batch: Annotated[UUID, id_of(BATCH)],
-    watch: Watch = False,
-    url: Url = None,
-    api_key: ApiKey = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Put jobs that failed back into the queue, and no others; what they have paid for is kept."""
-
-    async def act(client: Client) -> bool:
-        done = await client.post(f"/batches/{batch}/retry")
-        found = {"name": await name_of(client, BATCH, batch), **done}
-        if json:
-            print_json(found)
-        elif not quiet:
-            print_acted(found, BATCH, Action.RETRY)
-        return not watch or await follow(client, BATCH, batch, json=json, quiet=quiet)
-
-    with reporting(json=json):
-        is_good = ask(url, api_key, data_dir, act)
-    if not is_good:
-        raise typer.Exit(1)
 
 
 add_commands(batches, BATCH)

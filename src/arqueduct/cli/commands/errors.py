@@ -29,7 +29,7 @@ def errors(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List what failed, where, why, and what to do.
+    """List what failed, where, why, and what to do: of the last 30 days unless told.
 
     `arqueduct jobs retry --error-code CODE` puts what has a code back into the queue.
     """

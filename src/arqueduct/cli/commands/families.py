@@ -1,4 +1,5 @@
-"""What `arqueduct projects` and `arqueduct batches` both can: get, watch, errors, cancel, pause, resume."""
+"""What `arqueduct projects` and `arqueduct batches` both can: get, watch, errors, cancel, pause, resume,
+retry."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -88,6 +89,7 @@ def add_commands(group: typer.Typer, kin: Kin) -> None:
     _add_get(group, kin)
     _add_watch(group, kin)
     _add_errors(group, kin)
+    _add_retry(group, kin)
     for action in HELP:
         _add_action(group, kin, action)
 
@@ -186,3 +188,37 @@ def _add_action(group: typer.Typer, kin: Kin, action: Action) -> None:
                 print_json(found)
             elif not quiet:
                 print_acted(found, kin, action)
+
+
+def _add_retry(group: typer.Typer, kin: Kin) -> None:
+    @group.command(
+        help=f"Put {kin.unit}s that failed back into the queue, and no others; what they have paid for is kept.",
+        epilog=examples(
+            f"{kin.group} retry {SOME_ID}", f"{kin.group} retry {SOME_ID} --code dependency_unavailable --watch"
+        ),
+    )
+    def retry(
+        family_id: Annotated[UUID, id_of(kin)],
+        code: Code = None,
+        cancelled: Annotated[bool, typer.Option("--cancelled", help="Also those that were cancelled.")] = False,
+        watch: Watch = False,
+        url: Url = None,
+        api_key: ApiKey = None,
+        data_dir: DataDir = None,
+        json: Json = False,
+        quiet: Quiet = False,
+    ) -> None:
+        async def act(client: Client) -> bool:
+            choice = {**({"error_code": code} if code else {}), **({"with_cancelled": True} if cancelled else {})}
+            done = await client.post(f"{kin.path}/{family_id}/retry", choice or None)
+            found = {"name": await name_of(client, kin, family_id), **done}
+            if json:
+                print_json(found)
+            elif not quiet:
+                print_acted(found, kin, Action.RETRY)
+            return not watch or await follow(client, kin, family_id, json=json, quiet=quiet)
+
+        with reporting(json=json):
+            is_good = ask(url, api_key, data_dir, act)
+        if not is_good:
+            raise typer.Exit(1)

@@ -20,10 +20,8 @@ from arqueduct.cli.commands.families import (
     asked,
     follow,
     id_of,
-    print_acted,
 )
-from arqueduct.cli.error_table import Code
-from arqueduct.cli.family import PROJECT, name_of
+from arqueduct.cli.family import PROJECT
 from arqueduct.cli.family_status import print_families
 from arqueduct.cli.known_profiles import check_known
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
@@ -33,7 +31,6 @@ from arqueduct.cli.set_uploads import named_files
 from arqueduct.cli.words import counted
 from arqueduct.errors import ArqueductError, SetupError
 from arqueduct.families import OnError
-from arqueduct.lifecycle import Action
 
 __all__ = ["projects"]
 
@@ -112,38 +109,6 @@ def list_projects(
             print_families(found, PROJECT)
         else:
             out.print("There are no projects.")
-
-
-@projects.command(
-    epilog=examples(f"projects retry {SOME_ID}", f"projects retry {SOME_ID} --code dependency_unavailable")
-)
-def retry(
-    project: ProjectId,
-    code: Code = None,
-    cancelled: Annotated[bool, typer.Option("--cancelled", help="Also those that were cancelled.")] = False,
-    watch: Watch = False,
-    url: Url = None,
-    api_key: ApiKey = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Put files that failed back into the queue, and no others; what they have paid for is kept."""
-
-    async def act(client: Client) -> bool:
-        choice = {**({"error_code": code} if code else {}), **({"with_cancelled": True} if cancelled else {})}
-        done = await client.post(f"/projects/{project}/retry", choice or None)
-        found = {"name": await name_of(client, PROJECT, project), **done}
-        if json:
-            print_json(found)
-        elif not quiet:
-            print_acted(found, PROJECT, Action.RETRY)
-        return not watch or await follow(client, PROJECT, project, json=json, quiet=quiet)
-
-    with reporting(json=json):
-        is_good = ask(url, api_key, data_dir, act)
-    if not is_good:
-        raise typer.Exit(1)
 
 
 @projects.command(epilog=examples(f"projects run {SOME_ID} --profile long --watch"))
