@@ -22,6 +22,8 @@ LISTS = {
     "sessions": ("/auth/sessions", "id"),
     "webhook_endpoints": ("/webhooks", "id"),
     "profiles": ("/profiles", "id"),
+    "projects": ("/projects", "id"),
+    "jobs.batch": ("/batches", "id"),
 }
 """Where who owns them reads ids of these, and the field that has them."""
 WORDS = b"The nightjar sings behind the wall."
@@ -68,9 +70,16 @@ async def cross_tenant(target: Target, tally: Tally) -> None:
 
 
 async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dict[str, str]:
-    await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
+    taken = await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
     if target.has("/file-sets"):
-        await they.post(f"{PREFIX}/file-sets", files={"name": (None, MARK), "files": (f"{MARK}.txt", WORDS)})
+        form = {"name": (None, MARK), "files": (f"{MARK} in a set.txt", WORDS + b" Again.")}
+        made = await they.post(f"{PREFIX}/file-sets", files=form)
+        if target.has("/projects") and made.is_success:
+            await they.post(f"{PREFIX}/projects", json={"name": MARK, "file_set_id": made.json()["id"]})
+    if target.has("/batches") and taken.is_success:
+        # Whatever state its own job is in by now, this one is made: it is told to put the document away.
+        body = {"action": "document.archive", "document_ids": [taken.json()["document"]["id"]]}
+        await they.post(f"{PREFIX}/batches", json=body)
     if target.has("/invitations"):
         await they.post(f"{PREFIX}/invitations", json={"email": f"{MARK}@example.org", "role": "viewer"})
     if target.has("/webhooks"):
@@ -80,6 +89,9 @@ async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dic
     if target.has("/profiles"):
         await they.post(f"{PREFIX}/profiles", json={"name": MARK})
     found = {"users.email": their.email}
+    if target.has("/retention/run"):
+        run = await they.post(f"{PREFIX}/retention/run", json={})
+        found |= {"upkeep_runs": run.json()["id"]} if run.is_success else {}
     for table, (path, field) in LISTS.items():
         answer = await they.get(f"{PREFIX}{path}", headers=their.headers)
         items = answer.json().get("items", []) if answer.is_success else []

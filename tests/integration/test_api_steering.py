@@ -61,7 +61,7 @@ async def steer(api: httpx.AsyncClient, action: str, **selection: Any) -> tuple[
 async def test_each_state_allows_what_its_table_says_and_a_conflict_names_it(
     api: httpx.AsyncClient, me: NewIdentity, owner: Owner, subtests: pytest.Subtests
 ) -> None:
-    for state in JobState:
+    for state in set(JobState) - {JobState.PARTIALLY_COMPLETED}:  # only parents are: see test_api_projects
         for action in Action:
             with subtests.test(f"{action} while {state}"):
                 (job_id,) = await insert_many(owner, me, state)

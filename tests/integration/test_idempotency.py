@@ -36,6 +36,7 @@ REPEATABLE = {
     "refresh",
     "reset_password",
     "search_passages",
+    "validate_profile",
 }
 """They create nothing, or their tokens are good for one use: a POST that takes no key."""
 

@@ -44,6 +44,7 @@ ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "429"]
 is made up."""
 ALSO = {
     "GET /api/v1/analytics/processing": ["422"],  # not every beginning lies before every end
+    "POST /api/v1/batches": ["422"],  # documents by name or by filter, but not both and not neither
     "POST /api/v1/documents": ["415"],  # bytes are bytes, but not each is a document
     "POST /api/v1/file-sets": ["422"],  # a text is a text, but not each is a JSON object
     **{f"POST /api/v1/jobs/{action}": ["422"] for action in Action},  # some field, or `all`, but not both

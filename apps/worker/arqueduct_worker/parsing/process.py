@@ -29,6 +29,7 @@ __all__ = ["ParserProcess", "clean_environment"]
 KEPT_LINES: Final = 20  # of standard error, for the log
 WATCH_SECONDS: Final = 0.05
 NEARLY_ALL: Final = 0.8  # of the address space: who died there died of the limit
+MUCH: Final = 0.4  # who aborts with this much asked for more than was left, between two looks at it
 FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
 MEMORY_WORDS: Final = ("bad_alloc", "MemoryError", "out of memory", "Out of memory", "Cannot allocate memory")
 
@@ -152,7 +153,8 @@ class ParserProcess:
         log.warning("parser died", pid=self.pid, code=code, peak=self._peak, lines=list(self._said))
         if -code in FROM_OUTSIDE:
             return ParserKilled()
-        if self._peak > NEARLY_ALL * self._memory or any(word in said for word in MEMORY_WORDS):
+        most = MUCH if -code == signal.SIGABRT else NEARLY_ALL
+        if self._peak > most * self._memory or any(word in said for word in MEMORY_WORDS):
             return DocumentTooComplex()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return ParserCrashed(f"The parser crashed on this file ({name}); nothing else was harmed.")
