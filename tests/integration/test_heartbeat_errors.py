@@ -1,6 +1,7 @@
 """A heartbeat that fails for a reason nobody thought of: the next one comes all the same."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -54,7 +55,7 @@ async def test_a_table_that_is_not_there_ends_no_heartbeats(worker_database: Dat
 async def test_it_too_ends_attempts_before_their_leases_lapse(worker_database: Database, owner: Owner) -> None:
     leases = Leases(worker_database, lease=timedelta(seconds=1.5), interval=INTERVAL)
     await owner.execute("ALTER TABLE jobs RENAME TO jobs_elsewhere")
-    with leases.hold(new_id(), 1) as lease:
+    with leases.hold(new_id(), 1, confirmed_at=time.monotonic()) as lease:
         lease.task = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]  # what it returns is never asked
         async with beating(leases) as task:
             await asyncio.wait({lease.task}, timeout=10)

@@ -336,7 +336,7 @@ async def test_an_attempt_that_lost_its_job_to_its_own_process_stops(worker: Tes
         await sweeps.lapsed(transaction.driver, max_crashes=3)
         lease_time = worker.services.settings.lease_time
         (claimed,) = await jobs.claim(transaction.driver, [(job.id, 1)], "me again", lease_time)
-    with worker.services.leases.hold(job.id, claimed.fence) as lease:
+    with worker.services.leases.hold(job.id, claimed.fence, confirmed_at=claimed.asked_at) as lease:
         async with asyncio.timeout(5):
             await first
         assert lease.stop is None

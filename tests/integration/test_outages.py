@@ -320,8 +320,8 @@ async def test_a_wake_up_that_could_not_be_claimed_is_not_acknowledged(
         await asyncio.to_thread(postgres.start)
         async with looking_again(trial) as again:
             done = await again.reaches(waiting, 30, state="completed")
-            assert done["dispatch"] == 0  # nobody sent it again: the one wake-up was kept
             assert await again.outcomes(waiting) == ["completed"]
+            assert done["dispatch"] == 0  # nobody sent it again: the one wake-up was kept
 
 
 async def test_a_worker_that_starts_without_postgres_waits_for_it_and_can_be_stopped(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from arqueduct import metrics
@@ -47,6 +48,8 @@ class Lease:
 
     job_id: UUID
     fence: int
+    confirmed_at: float
+    """On the monotonic clock, before it was asked for or last renewed: in Postgres it lasts longer, never shorter."""
     stop: Stop | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
@@ -74,27 +77,28 @@ class Leases:
 
     @property
     def silent_for(self) -> float:
-        """Seconds since Postgres last confirmed the leases."""
+        """Seconds since Postgres last answered a heartbeat."""
         return time.monotonic() - self._last_beat
-
-    @property
-    def _patience(self) -> float:
-        """Seconds until the leases must be given up."""
-        return self._lease.total_seconds() * GIVE_UP_SHARE - self.silent_for
 
     @property
     def _pause(self) -> float:
         """To the next heartbeat, and for its answer; less after one that failed, so as not to outlast the leases."""
-        if not self._has_failed:
+        patience = [self._patience(lease) for lease in self._held.values()]
+        if not self._has_failed or not patience:
             return self._interval
-        if not self._held:
-            return self._interval
-        return min(self._interval, max(self._patience, LEAST_SHARE * self._interval))
+        return min(self._interval, max(min(patience), LEAST_SHARE * self._interval))
+
+    def _patience(self, lease: Lease) -> float:
+        """Seconds until it must be given up. A claim that came through since the last heartbeat counts as one."""
+        return lease.confirmed_at + self._lease.total_seconds() * GIVE_UP_SHARE - time.monotonic()
 
     @contextmanager
-    def hold(self, job_id: UUID, fence: int) -> Iterator[Lease]:
-        """An attempt's lease for as long as a `with` lasts. One that this process still runs has lost the job."""
-        lease = Lease(job_id=job_id, fence=fence)
+    def hold(self, job_id: UUID, fence: int, *, confirmed_at: float) -> Iterator[Lease]:
+        """An attempt's lease for as long as a `with` lasts. One that this process still runs has lost the job.
+
+        `confirmed_at`: on the monotonic clock, before the claim was sent.
+        """
+        lease = Lease(job_id=job_id, fence=fence, confirmed_at=confirmed_at)
         if predecessor := self._held.get(job_id):
             predecessor.end(Stop.LOST)
         self._held[job_id] = lease
@@ -123,23 +127,33 @@ class Leases:
             await asyncio.sleep(self._pause)
 
     async def beat(self) -> None:
-        """One heartbeat. When Postgres stays away for too long, everything stops before the leases can lapse."""
-        held = [(lease.job_id, lease.fence) for lease in self._held.values()]
+        """One heartbeat. When Postgres stays away for too long, attempts stop before their leases can lapse."""
+        asked_at = time.monotonic()
+        held = list(self._held.values())
         try:
             async with asyncio.timeout(self._pause), self._database.transaction() as transaction:
-                owned = await jobs.heartbeat(transaction.driver, held, self._lease)
+                mine = [(lease.job_id, lease.fence) for lease in held]
+                owned = await jobs.heartbeat(transaction.driver, mine, self._lease)
         except Exception as error:  # a cancelled query, a failover, a full disk: a beat that failed, and no more
             self._has_failed = True
             log.warning("heartbeat failed", error=repr(error), silent_for=round(self.silent_for, 1), jobs=len(held))
-            if held and self._patience <= 0:
-                self.end_all(Stop.LOST)
+            for lease in list(self._held.values()):
+                if self._patience(lease) <= 0:
+                    lease.end(Stop.LOST)
             return
         self._last_beat, self._has_failed = time.monotonic(), False
-        for job_id, fence in held:
-            row = owned.get(job_id)
-            if row is None:
-                self.end(job_id, Stop.LOST, fence=fence)
-            elif row["cancel_requested"]:
-                self.end(job_id, Stop.CANCEL, fence=fence)
-            elif row["pause_requested"]:
-                self.end(job_id, Stop.PAUSE, fence=fence)
+        for lease in held:
+            row = owned.get(lease.job_id)
+            if row is not None:
+                lease.confirmed_at = asked_at
+            if self._held.get(lease.job_id) is lease and (stop := _asked(row)):
+                lease.end(stop)
+
+
+def _asked(row: asyncpg.Record | None) -> Stop | None:
+    """What a renewed lease tells: its job is another's, or a user asked for something."""
+    if row is None:
+        return Stop.LOST
+    if row["cancel_requested"]:
+        return Stop.CANCEL
+    return Stop.PAUSE if row["pause_requested"] else None

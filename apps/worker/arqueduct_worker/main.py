@@ -287,4 +287,6 @@ async def _announce(settings: Settings, port: int) -> None:
 def _write_announcement(settings: Settings, port: int) -> None:
     settings.temporary_dir.mkdir(parents=True, exist_ok=True)
     path = settings.temporary_dir / f"worker-{os.getpid()}.json"
-    path.write_text(f'{{"pid": {os.getpid()}, "metrics_port": {port}}}')
+    part = path.with_suffix(".part")
+    part.write_text(f'{{"pid": {os.getpid()}, "metrics_port": {port}}}')
+    part.rename(path)  # whoever sees it sees all of it

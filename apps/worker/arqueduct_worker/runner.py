@@ -44,7 +44,8 @@ class Runner:
         ids = {"job": str(claimed.id), "document": str(claimed.document_id), "attempt": claimed.fence}
         services.reporter.open((claimed.id, claimed.fence), None if is_ours(claimed.kind) else claimed.user_id)
         try:
-            with bound_contextvars(**ids), services.leases.hold(claimed.id, claimed.fence) as lease:
+            held = services.leases.hold(claimed.id, claimed.fence, confirmed_at=claimed.asked_at)
+            with bound_contextvars(**ids), held as lease:
                 log.info("job claimed", kind=claimed.kind, waited=round(claimed.waited, 3))
                 metrics.job_wait_seconds.labels(claimed.kind).observe(claimed.waited)
                 services.runs.note(claimed, WAIT, claimed.waited)

@@ -3,6 +3,7 @@
 The steps are those of docs/job-lifecycle.md. What users ask of jobs is in `steering`.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,6 +57,8 @@ class Claimed:
     seq: int
     waited: float
     """Seconds from due to claimed."""
+    asked_at: float
+    """On the monotonic clock, before the claim was sent: the lease lasts from then on at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,10 +227,11 @@ async def claim(
     driver: Driver, wake_ups: Sequence[tuple[UUID, int]], owner: str, lease: timedelta, *, version: str = __version__
 ) -> list[Claimed]:
     """Takes jobs for new attempts, by `(id, dispatch)`. One that does not come back has a newer wake-up, or none."""
+    asked_at = time.monotonic()
     rows = await driver.fetch(
         _CLAIM, [job_id for job_id, _ in wake_ups], [dispatch for _, dispatch in wake_ups], owner, lease, version
     )
-    return [Claimed(**row) for row in rows]
+    return [Claimed(**row, asked_at=asked_at) for row in rows]
 
 
 async def heartbeat(driver: Driver, mine: Sequence[tuple[UUID, int]], lease: timedelta) -> dict[UUID, asyncpg.Record]:
