@@ -26,7 +26,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
 from arqueduct.webhooks.messages import EventType
-from arqueduct_backend.api import describe, implied, permission_of
+from arqueduct_backend.api import describe, implied, permissions_of
 from arqueduct_backend.cross_origin import EXPOSED, HEADERS
 from arqueduct_backend.deprecation import deprecated
 from arqueduct_backend.main import PREFIX, ROUTERS, create_app
@@ -151,7 +151,7 @@ async def test_a_parameter_that_does_not_exist_is_refused_everywhere(
                 answer = await api.request(method, filled(PATHS[route.name]), **sent)  # type: ignore[arg-type]
                 fields = problem(answer, 422, "invalid_request")["errors"]
                 assert {"limti"} == {item["parameter"] for item in fields if item.get("in") == "query"}
-                if permission_of(route):
+                if permissions_of(route):
                     unknown = await stranger.request(method, filled(PATHS[route.name]), **sent)  # type: ignore[arg-type]
                     problem(unknown, 401, "not_authenticated")
 
@@ -243,7 +243,7 @@ def test_every_route_declares_what_it_can_answer(described: Any) -> None:
         }
         assert {kind.code for kind in implied(route)} <= named, route.name
         expected = {"422", "503"}
-        expected |= {"401", "403", "429"} if permission_of(route) else set()
+        expected |= {"401", "403", "429"} if permissions_of(route) else set()
         expected |= {"404"} if "{" in route.path else set()
         expected |= {"413"} if "requestBody" in told[route.name] else set()
         sent = {parameter["name"] for parameter in told[route.name].get("parameters", ())}

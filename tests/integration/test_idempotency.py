@@ -15,7 +15,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.repositories import kept_answers
 from arqueduct.repositories.kept_answers import Claim
 from arqueduct.settings import Settings
-from arqueduct_backend.api import permission_of
+from arqueduct_backend.api import permissions_of
 from arqueduct_backend.idempotency import Always, Once
 from arqueduct_backend.main import ROUTERS
 from arqueduct_worker.housekeeping import Housekeeping
@@ -68,8 +68,8 @@ def test_every_post_that_changes_something_takes_a_key() -> None:
     for route in (route for routers in ROUTERS.values() for router in routers for route in router.routes):
         if isinstance(route, APIRoute) and "POST" in route.methods:
             asked = [found.dependency for found in route.dependencies]
-            assert permission_of(route) or not any(isinstance(found, Once) for found in asked)
-            if permission_of(route) is None or any(isinstance(found, Always) for found in asked):
+            assert permissions_of(route) or not any(isinstance(found, Once) for found in asked)
+            if not permissions_of(route) or any(isinstance(found, Always) for found in asked):
                 without.add(route.name)
     assert without == REPEATABLE
 

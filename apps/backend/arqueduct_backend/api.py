@@ -39,7 +39,7 @@ from arqueduct_backend.problems import Problem, answers, merged
 from arqueduct_backend.routing import LENIENT, OnlyKnown, known_parameters, parameters_of
 from arqueduct_backend.webhook_schemas import webhooks
 
-__all__ = ["API", "describe", "implied", "operation_id", "permission_of"]
+__all__ = ["API", "describe", "implied", "operation_id", "permissions_of"]
 
 KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <API key or access token>`"},
@@ -78,13 +78,13 @@ def describe(route: BaseRoute, *, is_strict: bool = True) -> None:
     if not isinstance(route, APIRoute):
         return
     asked = [dependency.dependency for dependency in route.dependencies]
-    permission = permission_of(route)
+    permissions = permissions_of(route)
     if is_strict and LENIENT.dependency not in asked and not any(isinstance(found, OnlyKnown) for found in asked):
         route.dependencies.append(params.Depends(OnlyKnown(known_parameters(route))))
-    if permission and route.methods == {"POST"} and not any(isinstance(found, Once | Always) for found in asked):
+    if permissions and route.methods == {"POST"} and not any(isinstance(found, Once | Always) for found in asked):
         route.dependencies.append(once())
-    if permission:
-        route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": str(permission)}
+    if permissions:
+        route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": " ".join(permissions)}
     if any(isinstance(found, Deprecated) for found in asked):
         route.deprecated = True
     if is_strict:
@@ -95,7 +95,7 @@ def implied(route: APIRoute) -> Iterator[type[ArqueductError]]:
     """The problems that a route can answer whatever its handler does."""
     declared = parameters_of(route)
     yield from (InvalidRequest, DependencyUnavailable, HeadersTooLarge, AmbiguousHeaders)
-    if permission_of(route):
+    if permissions_of(route):
         yield from (NotAuthenticated, Forbidden, RateLimited)
     if any(place == "path" for place, _ in declared):
         yield NotFound
@@ -107,10 +107,9 @@ def implied(route: APIRoute) -> Iterator[type[ArqueductError]]:
         yield from (RequestTooLarge, SlowBody, IdempotencyInFlight, AnswerNotKept, IdempotencyKeyReused)
 
 
-def permission_of(route: APIRoute) -> Permission | None:
-    """What its caller needs; none for routes that are open."""
-    found = [asked.dependency.permission for asked in route.dependencies if isinstance(asked.dependency, Needs)]
-    return found[0] if found else None
+def permissions_of(route: APIRoute) -> list[Permission]:
+    """What its caller needs, all of it; none for routes that are open."""
+    return [asked.dependency.permission for asked in route.dependencies if isinstance(asked.dependency, Needs)]
 
 
 def operation_id(route: APIRoute) -> str:

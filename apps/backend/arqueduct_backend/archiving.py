@@ -5,6 +5,7 @@ another set that is not archived stays where it is.
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,19 +17,27 @@ from arqueduct import models
 from arqueduct.database import Transaction
 from arqueduct.errors import ProjectUnfinished
 from arqueduct.lifecycle import UNFINISHED
+from arqueduct.permissions import Permission
 from arqueduct.repositories import archive, children, file_sets, projects
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
-from arqueduct_backend.access import Acting
+from arqueduct_backend.access import Acting, needs
 from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.errands import check_quota
 from arqueduct_backend.family_status import state_of
 from arqueduct_backend.planting import check_number, point_to, shown
 from arqueduct_backend.state import State
 
-__all__ = ["move_project", "move_set"]
+__all__ = ["MOVED", "move_project", "move_set"]
 
 log = structlog.get_logger()
+
+MOVED: dict[str, Any] = {
+    "dependencies": [needs(Permission.DOCUMENTS_WRITE), needs(Permission.JOBS_WRITE)],
+    "status_code": 202,
+    "response_model": BatchAccepted,
+}
+"""Of a route that archives or restores one."""
 
 
 async def move_set(services: State, acting: Acting, file_set_id: UUID, kind: str, response: Response) -> BatchAccepted:

@@ -4,23 +4,32 @@ None of this draws on the budget of POST /jobs/retry and its like, ten an hour: 
 this is the button of one page, and a family has no more children than `ARQUEDUCT_MAX_FAMILY`.
 """
 
+from typing import Any
 from uuid import UUID
 
-from arqueduct.errors import NotFound
+from arqueduct.errors import IllegalTransition, NotFound
 from arqueduct.lifecycle import Action, JobState
+from arqueduct.permissions import Permission
 from arqueduct.repositories import lists
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend import parenting
-from arqueduct_backend.access import Acting
+from arqueduct_backend.access import Acting, needs
 from arqueduct_backend.family_schemas import FamilyStatus
 from arqueduct_backend.family_status import Pages, status_of
+from arqueduct_backend.problems import answers
 from arqueduct_backend.project_schemas import ChildChoice
 from arqueduct_backend.state import State
 
-__all__ = ["SHOWN", "steer"]
+__all__ = ["SHOWN", "STEERED", "steer"]
 
 SHOWN = 50
 """Files in the answer."""
+STEERED: dict[str, Any] = {
+    "dependencies": [needs(Permission.JOBS_WRITE)],
+    "response_model": FamilyStatus,
+    "responses": answers(NotFound, IllegalTransition),
+}
+"""Of a route that steers one."""
 
 
 async def steer(

@@ -91,7 +91,7 @@ ANSWERS = {
 
 def webhooks(schemas: dict[str, Any]) -> dict[str, Any]:
     """The section `webhooks` of a description; what it refers to is added to `schemas`."""
-    for model in {model for model, _ in MESSAGES.values()}:
+    for model in dict.fromkeys(model for model, _ in MESSAGES.values()):  # a set has another order each time
         found = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= found.pop("$defs", {})
         schemas[model.__name__] = found

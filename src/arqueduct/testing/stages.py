@@ -24,6 +24,13 @@ __all__ = ["stage_context"]
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 """The discard port: whoever asks for a transaction learns at once that Postgres is away."""
+NO_PARSERS = (
+    "This context has no parser processes. Give the text as `pages`, or pass `dataclasses.replace(context, parsers=…)`."
+)
+NO_JOB = (
+    "This context has no job to complete. Pass `dataclasses.replace(context, complete=…)`, or run the whole pipeline "
+    "on a service."
+)
 
 
 def stage_context(
@@ -97,7 +104,7 @@ class _NoParsers:
         ocr: Literal["never", "missing", "always"] = "never",
         ocr_languages: tuple[str, ...] = (),
     ) -> Any:
-        raise NotImplementedError("A context for tests has no parser processes.")
+        raise NotImplementedError(NO_PARSERS)
 
     async def chunk(
         self,
@@ -110,10 +117,10 @@ class _NoParsers:
         overlap: int | None = None,
         headings: bool | None = None,
     ) -> Any:
-        raise NotImplementedError("A context for tests has no parser processes.")
+        raise NotImplementedError(NO_PARSERS)
 
 
 @asynccontextmanager
 async def _no_completion() -> AsyncIterator[Transaction]:
-    raise NotImplementedError("A context for tests has no job to complete.")
+    raise NotImplementedError(NO_JOB)
     yield

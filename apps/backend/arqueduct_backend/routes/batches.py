@@ -12,7 +12,6 @@ from arqueduct.errors import (
     DependencyUnavailable,
     DocumentArchived,
     DocumentBusy,
-    IllegalTransition,
     InvalidCursor,
     InvalidRequest,
     NotAuthenticated,
@@ -34,7 +33,7 @@ from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.family_schemas import ChildJob, FamilyStatus
 from arqueduct_backend.family_status import Pages, files_of, status_of
-from arqueduct_backend.family_steering import steer
+from arqueduct_backend.family_steering import STEERED, steer
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.project_schemas import ChildChoice
@@ -133,39 +132,25 @@ async def get_batch_errors(
     return await error_report.answer(services, transaction, job.tenant_id, wanted, form, limit, cursor)
 
 
-@router.post(
-    "/{batch_id}/cancel",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{batch_id}/cancel", **STEERED)
 async def cancel_batch(batch_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Ends waiting jobs at once and asks the workers of running ones to stop."""
     return await _act(services, acting, Action.CANCEL, batch_id)
 
 
-@router.post(
-    "/{batch_id}/pause", dependencies=WRITE, response_model=FamilyStatus, responses=answers(NotFound, IllegalTransition)
-)
+@router.post("/{batch_id}/pause", **STEERED)
 async def pause_batch(batch_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Puts waiting jobs aside and asks the workers of running ones to stop; what is done is kept."""
     return await _act(services, acting, Action.PAUSE, batch_id)
 
 
-@router.post(
-    "/{batch_id}/resume",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{batch_id}/resume", **STEERED)
 async def resume_batch(batch_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Puts paused jobs back into the queue."""
     return await _act(services, acting, Action.RESUME, batch_id)
 
 
-@router.post(
-    "/{batch_id}/retry", dependencies=WRITE, response_model=FamilyStatus, responses=answers(NotFound, IllegalTransition)
-)
+@router.post("/{batch_id}/retry", **STEERED)
 async def retry_batch(
     batch_id: UUID, services: Services, acting: Acts, choice: ChildChoice | None = None
 ) -> FamilyStatus:

@@ -30,7 +30,7 @@ from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct.settings import Settings
 from arqueduct_backend import cursors
 from arqueduct_backend.access import Acts, needs
-from arqueduct_backend.archiving import move_set
+from arqueduct_backend.archiving import MOVED, move_set
 from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.budgets import Budget, budget
 from arqueduct_backend.deletion import delete_set
@@ -72,7 +72,7 @@ UPLOAD = [*WRITE, budget(Budget.UPLOADS), once(has_file=True)]
 NO_FILES = "Send them as multipart/form-data in fields named `files`, each with a file name."
 OF_UPLOADS = answers(UploadTooLarge, TooManyFiles, MissingFile, SlowBody, QuotaExceeded)
 FILLED = {**OF_UPLOADS, **answers(FileSetArchived, NotFound)}
-MOVED = answers(NotFound, FileSetBusy, QuotaExceeded, TooManyDocuments)
+UNMOVED = answers(NotFound, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 
 def _shape(settings: Settings, *, keeps_fields: bool = False) -> Shape:
@@ -247,25 +247,13 @@ async def add_documents_to_file_set(
     return await add_documents(services, acting, file_set_id, named.document_ids)
 
 
-@router.post(
-    "/{file_set_id}/archive",
-    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
-    status_code=202,
-    response_model=BatchAccepted,
-    responses=MOVED,
-)
+@router.post("/{file_set_id}/archive", **MOVED, responses=UNMOVED)
 async def archive_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
     """Puts it away with its documents, by a batch; those that are in another set that is not archived stay."""
     return await move_set(services, acting, file_set_id, ARCHIVE, response)
 
 
-@router.post(
-    "/{file_set_id}/restore",
-    dependencies=[*WRITE, needs(Permission.JOBS_WRITE)],
-    status_code=202,
-    response_model=BatchAccepted,
-    responses=MOVED,
-)
+@router.post("/{file_set_id}/restore", **MOVED, responses=UNMOVED)
 async def restore_file_set(file_set_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
     """Brings it back with all its documents, by a batch."""
     return await move_set(services, acting, file_set_id, RESTORE, response)

@@ -11,7 +11,6 @@ from arqueduct.errors import (
     FileSetArchived,
     FileSetBusy,
     FileSetEmpty,
-    IllegalTransition,
     InvalidCursor,
     InvalidRequest,
     NotAuthenticated,
@@ -28,13 +27,13 @@ from arqueduct.repositories import projects
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend import cursors, error_report, planting
 from arqueduct_backend.access import Acts, needs
-from arqueduct_backend.archiving import move_project
+from arqueduct_backend.archiving import MOVED, move_project
 from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.dependencies import Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, etag_of, is_known, not_modified
 from arqueduct_backend.family_schemas import ChildJob, FamilyStatus
 from arqueduct_backend.family_status import Pages, files_of, state_of, status_of
-from arqueduct_backend.family_steering import steer
+from arqueduct_backend.family_steering import STEERED, steer
 from arqueduct_backend.pages import Cursor, Limit, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.project_schemas import (
@@ -59,7 +58,7 @@ router = APIRouter(
 READ = [needs(Permission.JOBS_READ)]
 WRITE = [needs(Permission.JOBS_WRITE)]
 UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, QuotaExceeded, TooManyDocuments)
-MOVED = answers(NotFound, ProjectUnfinished, FileSetBusy, QuotaExceeded, TooManyDocuments)
+UNMOVED = answers(NotFound, ProjectUnfinished, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 State = Annotated[JobState | None, Query(description="Only files in this state.")]
 
@@ -208,69 +207,37 @@ async def run_project(
     return await planting.rerun(services, acting, project_id, asked, response)
 
 
-@router.post(
-    "/{project_id}/archive",
-    dependencies=[*WRITE, needs(Permission.DOCUMENTS_WRITE)],
-    status_code=202,
-    response_model=BatchAccepted,
-    responses=MOVED,
-)
+@router.post("/{project_id}/archive", **MOVED, responses=UNMOVED)
 async def archive_project(project_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
     """Puts it away with its set and documents, by a batch; a set that another project uses stays, and its documents."""
     return await move_project(services, acting, project_id, ARCHIVE, response)
 
 
-@router.post(
-    "/{project_id}/restore",
-    dependencies=[*WRITE, needs(Permission.DOCUMENTS_WRITE)],
-    status_code=202,
-    response_model=BatchAccepted,
-    responses=MOVED,
-)
+@router.post("/{project_id}/restore", **MOVED, responses=UNMOVED)
 async def restore_project(project_id: UUID, services: Services, acting: Acts, response: Response) -> BatchAccepted:
     """Brings it back with its set and all documents of that, by a batch."""
     return await move_project(services, acting, project_id, RESTORE, response)
 
 
-@router.post(
-    "/{project_id}/cancel",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{project_id}/cancel", **STEERED)
 async def cancel_project(project_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Ends waiting files at once and asks the workers of running ones to stop; what is completed stays."""
     return await _act(services, acting, Action.CANCEL, project_id)
 
 
-@router.post(
-    "/{project_id}/pause",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{project_id}/pause", **STEERED)
 async def pause_project(project_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Puts waiting files aside and asks the workers of running ones to stop; what is done is kept."""
     return await _act(services, acting, Action.PAUSE, project_id)
 
 
-@router.post(
-    "/{project_id}/resume",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{project_id}/resume", **STEERED)
 async def resume_project(project_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Puts paused files back into the queue."""
     return await _act(services, acting, Action.RESUME, project_id)
 
 
-@router.post(
-    "/{project_id}/retry",
-    dependencies=WRITE,
-    response_model=FamilyStatus,
-    responses=answers(NotFound, IllegalTransition),
-)
+@router.post("/{project_id}/retry", **STEERED)
 async def retry_project(
     project_id: UUID, services: Services, acting: Acts, choice: ChildChoice | None = None
 ) -> FamilyStatus:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from arqueduct.cli.asking import ask
-from arqueduct.cli.client import Body, Client
+from arqueduct.cli.client import Client
 from arqueduct.cli.commands.families import (
     SOME_ID,
     OnErrors,
@@ -22,7 +22,6 @@ from arqueduct.cli.commands.families import (
 )
 from arqueduct.cli.commands.steering import FILTER, TIME
 from arqueduct.cli.family import BATCH
-from arqueduct.cli.family_status import print_families
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.words import counted
@@ -147,29 +146,6 @@ def create(
         is_good = ask(url, api_key, data_dir, act)
     if not is_good:
         raise typer.Exit(1)
-
-
-@batches.command(name="ls", epilog=examples("batches ls", "batches ls --limit 100 --json"))
-def list_batches(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
-    url: Url = None,
-    api_key: ApiKey = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """List batches, the newest first."""
-
-    async def look(client: Client) -> list[Body]:
-        return [found async for found in client.pages("/batches", limit)]
-
-    with reporting(json=json):
-        found = ask(url, api_key, data_dir, look)
-        if json:
-            print_json({"items": found})
-        elif found:
-            print_families(found, BATCH)
-        else:
-            out.print("There are no batches.")
 
 
 add_commands(batches, BATCH)

@@ -1,5 +1,4 @@
-"""What `arqueduct projects` and `arqueduct batches` both can: get, watch, errors, cancel, pause, resume,
-retry."""
+"""What `arqueduct projects` and `arqueduct batches` both can: ls, get, watch, errors, cancel, pause, resume, retry."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from arqueduct.cli.asking import ask
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.error_table import Code, Csv, Most, report
 from arqueduct.cli.family import Kin, children, look, name_of, said_of
-from arqueduct.cli.family_status import print_status
+from arqueduct.cli.family_status import print_families, print_status
 from arqueduct.cli.family_watch import watch_family
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
@@ -86,12 +85,39 @@ def print_acted(found: Body, kin: Kin, action: Action) -> None:
 
 def add_commands(group: typer.Typer, kin: Kin) -> None:
     """To the group of one of the two."""
+    _add_list(group, kin)
     _add_get(group, kin)
     _add_watch(group, kin)
     _add_errors(group, kin)
     _add_retry(group, kin)
     for action in HELP:
         _add_action(group, kin, action)
+
+
+def _add_list(group: typer.Typer, kin: Kin) -> None:
+    @group.command(
+        name="ls",
+        help=f"List {kin.group}, the newest first.",
+        epilog=examples(f"{kin.group} ls", f"{kin.group} ls --limit 100 --json"),
+    )
+    def list_families(
+        limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+        url: Url = None,
+        api_key: ApiKey = None,
+        data_dir: DataDir = None,
+        json: Json = False,
+    ) -> None:
+        async def find(client: Client) -> list[Body]:
+            return [found async for found in client.pages(kin.path, limit)]
+
+        with reporting(json=json):
+            found = ask(url, api_key, data_dir, find)
+            if json:
+                print_json({"items": found})
+            elif found:
+                print_families(found, kin)
+            else:
+                out.print(f"There are no {kin.group}.")
 
 
 def _add_get(group: typer.Typer, kin: Kin) -> None:

@@ -22,7 +22,6 @@ from arqueduct.cli.commands.families import (
     id_of,
 )
 from arqueduct.cli.family import PROJECT
-from arqueduct.cli.family_status import print_families
 from arqueduct.cli.known_profiles import check_known
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
@@ -86,29 +85,6 @@ def create(
         is_good = ask(url, api_key, data_dir, act)
     if not is_good:
         raise typer.Exit(1)
-
-
-@projects.command(name="ls", epilog=examples("projects ls", "projects ls --limit 100 --json"))
-def list_projects(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
-    url: Url = None,
-    api_key: ApiKey = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """List projects, the newest first."""
-
-    async def look(client: Client) -> list[Body]:
-        return [found async for found in client.pages("/projects", limit)]
-
-    with reporting(json=json):
-        found = ask(url, api_key, data_dir, look)
-        if json:
-            print_json({"items": found})
-        elif found:
-            print_families(found, PROJECT)
-        else:
-            out.print("There are no projects.")
 
 
 @projects.command(epilog=examples(f"projects run {SOME_ID} --profile long --watch"))
