@@ -23,8 +23,12 @@ log = structlog.get_logger()
 GIVE_UP_SHARE = 2 / 3
 """Of the lease without a successful heartbeat: then everything stops, well before another worker may begin."""
 
+ANSWER_SHARE = 1 / 4
+"""Of the lease, that one heartbeat may take: a Postgres under load that needs longer than the interval still answers,
+and giving up sooner would only cost a new connection."""
+
 LEAST_SHARE = 1 / 8
-"""Of the interval: for the last heartbeat before that, and between two while Postgres is away."""
+"""Of the interval: for the last heartbeat before the attempts stop, and between two while Postgres is away."""
 
 
 class Stop(StrEnum):
@@ -70,7 +74,6 @@ class Leases:
         self._interval = interval
         self._held: dict[UUID, Lease] = {}
         self._last_beat = time.monotonic()
-        self._has_failed = False
 
     def __len__(self) -> int:
         return len(self._held)
@@ -80,13 +83,10 @@ class Leases:
         """Seconds since Postgres last answered a heartbeat."""
         return time.monotonic() - self._last_beat
 
-    @property
-    def _pause(self) -> float:
-        """To the next heartbeat, and for its answer; less after one that failed, so as not to outlast the leases."""
-        patience = [self._patience(lease) for lease in self._held.values()]
-        if not self._has_failed or not patience:
-            return self._interval
-        return min(self._interval, max(min(patience), LEAST_SHARE * self._interval))
+    def _within(self, seconds: float) -> float:
+        """Less than that, so as not to outlast a lease that must be given up."""
+        patience = min((self._patience(lease) for lease in self._held.values()), default=seconds)
+        return min(seconds, max(patience, LEAST_SHARE * self._interval))
 
     def _patience(self, lease: Lease) -> float:
         """Seconds until it must be given up. A claim that came through since the last heartbeat counts as one."""
@@ -124,24 +124,24 @@ class Leases:
         """Beats for as long as the process lives."""
         while True:
             await self.beat()
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(self._within(self._interval))
 
     async def beat(self) -> None:
         """One heartbeat. When Postgres stays away for too long, attempts stop before their leases can lapse."""
         asked_at = time.monotonic()
         held = list(self._held.values())
+        answer = self._within(max(self._interval, ANSWER_SHARE * self._lease.total_seconds()))
         try:
-            async with asyncio.timeout(self._pause), self._database.transaction() as transaction:
+            async with asyncio.timeout(answer), self._database.transaction() as transaction:
                 mine = [(lease.job_id, lease.fence) for lease in held]
                 owned = await jobs.heartbeat(transaction.driver, mine, self._lease)
         except Exception as error:  # a cancelled query, a failover, a full disk: a beat that failed, and no more
-            self._has_failed = True
             log.warning("heartbeat failed", error=repr(error), silent_for=round(self.silent_for, 1), jobs=len(held))
             for lease in list(self._held.values()):
                 if self._patience(lease) <= 0:
                     lease.end(Stop.LOST)
             return
-        self._last_beat, self._has_failed = time.monotonic(), False
+        self._last_beat = time.monotonic()
         for lease in held:
             row = owned.get(lease.job_id)
             if row is not None:
