@@ -23,9 +23,9 @@ from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
 from arqueduct_backend.access import Acting, needs
 from arqueduct_backend.batch_schemas import BatchAccepted
-from arqueduct_backend.errands import check_quota
+from arqueduct_backend.errands import check_quota, point_to
 from arqueduct_backend.family_status import state_of
-from arqueduct_backend.planting import check_number, point_to, shown
+from arqueduct_backend.planting import check_number, shown
 from arqueduct_backend.state import State
 
 __all__ = ["MOVED", "move_project", "move_set"]
@@ -130,7 +130,7 @@ async def _answer(
     transaction: Transaction, services: State, acting: Acting, row: asyncpg.Record, response: Response
 ) -> BatchAccepted:
     answer = await shown(transaction, services, row["id"])
-    point_to(answer.job, response)
+    point_to(answer.job.id, response)
     await acting.keep(transaction, answer, response)
     return answer
 

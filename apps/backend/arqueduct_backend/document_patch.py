@@ -1,40 +1,27 @@
 """What a client may change of a document."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field
 
+from arqueduct_backend.patches import MAY_BE_LEFT_OUT, Patch
 from arqueduct_backend.small_json import small
 
 __all__ = ["DocumentPatch"]
 
 
-def _no_default(schema: dict[str, Any]) -> None:
-    """A field that may be left out, and is then not there."""
-    schema.pop("default", None)
-
-
-class DocumentPatch(BaseModel):
+class DocumentPatch(Patch):
     """What to change of a document; what is not named stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        use_attribute_docstrings=True,
         json_schema_extra={
             "minProperties": 1,
             "examples": [{"name": "handbook-2026.pdf", "metadata": {"department": "sales", "year": 2026}}],
         },
     )
-    name: Annotated[str, Field(min_length=1, max_length=255, json_schema_extra=_no_default)] = ""
+    name: Annotated[str, Field(min_length=1, max_length=255), MAY_BE_LEFT_OUT] = ""
     """What cannot be shown is taken out of it, and folders before it, as with an upload."""
-    title: Annotated[str | None, Field(max_length=500, json_schema_extra=_no_default)] = None
+    title: Annotated[str | None, Field(max_length=500), MAY_BE_LEFT_OUT] = None
     """Null: as the document itself has it, when it is read the next time."""
-    metadata: Annotated[dict[str, Any], AfterValidator(small), Field(json_schema_extra=_no_default)] = {}
+    metadata: Annotated[dict[str, Any], AfterValidator(small), MAY_BE_LEFT_OUT] = Field(default={})
     """Replaces the whole of it. At most 16 kB as JSON, and eight levels deep."""
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise PydanticCustomError("nothing_named", "Name at least one of name, title and metadata.")
-        return self

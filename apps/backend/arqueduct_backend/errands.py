@@ -1,6 +1,7 @@
 """Making a job that takes no upload: its row in a transaction of the caller's, its wake-up after the commit."""
 
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["check_quota", "queue"]
+__all__ = ["check_quota", "point_to", "queue"]
 
 
 async def queue(
@@ -49,9 +50,14 @@ async def queue(
     await transaction.session.flush()
     created = await jobs.note_created(transaction.driver, [job.id])
     await transaction.session.refresh(job)
-    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    response.headers["Retry-After"] = "1"
+    point_to(job.id, response)
     return job, Job.of(job, await workforce_of(transaction, services)), created
+
+
+def point_to(job_id: UUID, response: Response) -> None:
+    """Headers of an answer that the work is accepted: where to look on, and when."""
+    response.headers["Location"] = f"/api/v1/jobs/{job_id}"
+    response.headers["Retry-After"] = "1"
 
 
 async def check_quota(transaction: Transaction, acting: Acting, *, jobs: int = 1) -> None:

@@ -13,6 +13,7 @@ from arqueduct.lifecycle import Priority
 from arqueduct.repositories import jobs, quotas
 from arqueduct.repositories.documents import Listed
 from arqueduct_backend.access import Acting
+from arqueduct_backend.errands import point_to
 from arqueduct_backend.keeping import Keeping, storing
 from arqueduct_backend.schemas import Accepted, Document, Job
 from arqueduct_backend.state import State
@@ -61,8 +62,7 @@ async def take_in(
                 document=Document.of(Listed(document=document, job=job)),
                 job=Job.of(job, await workforce_of(transaction, services)),
             )
-            response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-            response.headers["Retry-After"] = "1"
+            point_to(job.id, response)
             await acting.keep(transaction, accepted, response)
         return accepted, created
 

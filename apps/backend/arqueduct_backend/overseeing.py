@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 import asyncpg
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -25,7 +26,7 @@ from arqueduct.repositories.lists import Workforce
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend.schemas import Answer
 
-__all__ = ["JobAttempt", "JobAttempts", "JobSelection", "Queue", "Steered"]
+__all__ = ["JobAttempt", "JobAttempts", "JobSelection", "KindQuery", "Moment", "Queue", "Steered"]
 
 MOST_NAMED = 1000
 """Values of one field of a selection."""
@@ -50,6 +51,7 @@ def _in_utc(given: datetime) -> datetime:
         raise PydanticCustomError("out_of_range", "The moment lies outside of the calendar.") from None
 
 
+KindQuery = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
 Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out), AfterValidator(_in_utc)]
 
 

@@ -1,22 +1,21 @@
 """Projects, as clients see and send them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from arqueduct import models
 from arqueduct.lifecycle import JobState
 from arqueduct.naming import Label
-from arqueduct.storable import text
 from arqueduct_backend.family_schemas import ErrorPolicy
+from arqueduct_backend.patches import MAY_BE_LEFT_OUT, Patch
 from arqueduct_backend.schemas import Answer, Job
+from arqueduct_backend.set_schemas import Description
 
 __all__ = [
     "ChildChoice",
-    "Description",
     "Name",
     "ProfileRef",
     "Project",
@@ -30,15 +29,7 @@ __all__ = [
 MOST_NAMED = 1000
 
 
-def _no_default(schema: dict[str, Any]) -> None:
-    """A field that may be left out, and is then not there."""
-    schema.pop("default", None)
-
-
 Name = Annotated[Label, Field(examples=["Contracts 2026, first pass"])]
-Description = Annotated[
-    Annotated[str, AfterValidator(text)] | None, Field(max_length=2000, examples=["With larger passages."])
-]
 ProfileRef = Annotated[
     Annotated[str, StringConstraints(min_length=1, max_length=200)] | None, Field(examples=["default"])
 ]
@@ -82,22 +73,14 @@ class ProjectRunAsked(BaseModel):
     policy: ErrorPolicy = ErrorPolicy()
 
 
-class ProjectChange(BaseModel):
+class ProjectChange(Patch):
     """What to change of a project; what is not named stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        use_attribute_docstrings=True,
         json_schema_extra={"minProperties": 1, "examples": [{"name": "Contracts 2026"}]},
     )
-    name: Annotated[Name, Field(json_schema_extra=_no_default)] = ""
-    description: Annotated[Description, Field(json_schema_extra=_no_default)] = None
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise PydanticCustomError("nothing_named", "Name at least one of name and description.")
-        return self
+    name: Annotated[Name, MAY_BE_LEFT_OUT] = ""
+    description: Annotated[Description, MAY_BE_LEFT_OUT] = None
 
 
 class ChildChoice(BaseModel):

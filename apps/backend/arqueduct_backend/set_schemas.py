@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from arqueduct import models
 from arqueduct.errors import ArqueductError
 from arqueduct.naming import Label
 from arqueduct.repositories.file_sets import Entry
 from arqueduct.storable import text
+from arqueduct_backend.patches import MAY_BE_LEFT_OUT, Patch
 from arqueduct_backend.schemas import Answer, Document, DocumentStatus
 from arqueduct_backend.small_json import small
 
 __all__ = [
+    "Description",
     "DocumentsAdded",
     "DocumentsNamed",
     "FileAnswer",
@@ -35,15 +36,17 @@ MOST_DOCUMENTS = 1000
 """That one request may name."""
 
 
-def _no_default(schema: dict[str, Any]) -> None:
-    """A field that may be left out, and is then not there."""
-    schema.pop("default", None)
+def _or_none(description: str | None) -> str | None:
+    return description or None
 
 
 Name = Annotated[Label, Field(examples=["Contracts 2026"])]
 Description = Annotated[
-    Annotated[str, AfterValidator(text)] | None, Field(max_length=2000, examples=["Signed ones only."])
+    Annotated[str, AfterValidator(text)] | None,
+    Field(max_length=2000, examples=["Signed ones only."]),
+    AfterValidator(_or_none),
 ]
+"""Nothing where it says nothing."""
 Metadata = Annotated[dict[str, Any], AfterValidator(small), Field(examples=[{"department": "sales"}])]
 
 
@@ -56,24 +59,16 @@ class FileSetAsked(BaseModel):
     metadata: Metadata = {}
 
 
-class FileSetChange(BaseModel):
+class FileSetChange(Patch):
     """What to change of a set; what is not named stays."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        use_attribute_docstrings=True,
         json_schema_extra={"minProperties": 1, "examples": [{"name": "Contracts 2026", "metadata": {"closed": True}}]},
     )
-    name: Annotated[Name, Field(json_schema_extra=_no_default)] = ""
-    description: Annotated[Description, Field(json_schema_extra=_no_default)] = None
-    metadata: Annotated[Metadata, Field(json_schema_extra=_no_default)] = {}
+    name: Annotated[Name, MAY_BE_LEFT_OUT] = ""
+    description: Annotated[Description, MAY_BE_LEFT_OUT] = None
+    metadata: Annotated[Metadata, MAY_BE_LEFT_OUT] = Field(default={})
     """Replaces the whole of it. At most 16 kB as JSON, and eight levels deep."""
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not self.model_fields_set:
-            raise PydanticCustomError("nothing_named", "Name at least one of name, description and metadata.")
-        return self
 
 
 class FileSetFileChange(BaseModel):

@@ -12,7 +12,7 @@ from arqueduct.repositories import stage_runs
 from arqueduct.spans import Group, Piece, day_of, pieces, rounded
 from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
-from arqueduct_backend.overseeing import Moment
+from arqueduct_backend.overseeing import KindQuery, Moment
 from arqueduct_backend.problems import answers
 from arqueduct_backend.processing import Processing, answer
 
@@ -37,7 +37,6 @@ User = Annotated[
         examples=["me"],
     ),
 ]
-Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
 From = Annotated[
     Moment | None, Query(alias="from", description="A day before `to` unless told.", examples=["2026-11-01T00:00:00Z"])
 ]
@@ -55,7 +54,7 @@ async def get_processing(
     from_: From = None,
     to: To = None,
     user: User = "all",
-    kind: Kind = None,
+    kind: KindQuery = None,
     group: GroupBy = None,
 ) -> Processing:
     """Per stage how often, how long and with which errors; waits; what was done by the hour or the day.

@@ -11,7 +11,7 @@ from arqueduct.permissions import Permission
 from arqueduct_backend import error_report
 from arqueduct_backend.access import needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
-from arqueduct_backend.overseeing import Moment
+from arqueduct_backend.overseeing import KindQuery, Moment
 from arqueduct_backend.pages import Cursor, Limit
 from arqueduct_backend.problems import answers
 
@@ -26,8 +26,6 @@ router = APIRouter(
 RANGE = timedelta(days=30)
 """How far back is told where nobody says."""
 
-Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
-
 
 @router.get(
     "",
@@ -41,7 +39,7 @@ async def list_errors(
     caller: Caller,
     form: error_report.Form = "json",
     error_code: error_report.CodeQuery = None,
-    kind: Kind = None,
+    kind: KindQuery = None,
     user_id: UUID | None = None,
     after: Annotated[
         Moment | None, Query(description="Failed later than this; else, 30 days before `before`, or now.")

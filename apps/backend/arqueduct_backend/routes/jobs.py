@@ -1,9 +1,8 @@
 """Jobs: how far they are, what became of them, and asking them to stop or to begin again."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from arqueduct.database import Transaction
 from arqueduct.errors import (
@@ -25,7 +24,8 @@ from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, parenting, schemas
 from arqueduct_backend.access import Acting, Acts, needs
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
-from arqueduct_backend.overseeing import JobAttempt, JobAttempts
+from arqueduct_backend.errands import point_to
+from arqueduct_backend.overseeing import JobAttempt, JobAttempts, KindQuery
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.queue_eta import of_queued
@@ -42,8 +42,6 @@ router = APIRouter(
 
 TOLD = {"model": schemas.Job, "description": "It runs; its worker was told to stop."}
 
-Kind = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
-
 
 @router.get(
     "",
@@ -56,7 +54,7 @@ async def list_jobs(
     transaction: TenantTransaction,
     caller: Caller,
     state: JobState | None = None,
-    kind: Kind = None,
+    kind: KindQuery = None,
     document_id: UUID | None = None,
     parent_id: UUID | None = None,
     limit: Limit = 50,
@@ -171,7 +169,7 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
         await parenting.act(services, acting, action, job_id)
         async with services.database.transaction(caller.tenant_id) as transaction:
             answer = await _answer(transaction, services, await _find(transaction, caller, job_id))
-        _point_to(answer, response)
+        _tell_where(answer, response)
         return answer
     async with services.database.transaction(caller.tenant_id) as transaction:
         job = await _find(transaction, caller, job_id, locked=True)
@@ -185,19 +183,18 @@ async def _act(action: Action, job_id: UUID, response: Response, services: State
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         await transaction.session.refresh(job)  # the session does not know of statements of the driver
         answer = await _answer(transaction, services, job)
-        _point_to(answer, response)
+        _tell_where(answer, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch(changed.rows)
     await services.dispatcher.tell(action, changed.asked)
     return answer
 
 
-def _point_to(answer: schemas.Job, response: Response) -> None:
-    """Tells who asked where to look on, if it is not done yet."""
+def _tell_where(answer: schemas.Job, response: Response) -> None:
+    """To look on, if it is not done yet."""
     if answer.state in UNFINISHED and answer.state != JobState.PAUSED:
         response.status_code = 202
-        response.headers["Location"] = f"/api/v1/jobs/{answer.id}"
-        response.headers["Retry-After"] = "1"
+        point_to(answer.id, response)
 
 
 async def _find(transaction: Transaction, caller: Identity, job_id: UUID, *, locked: bool = False) -> Job:
