@@ -20,6 +20,7 @@ from arqueduct_backend.idempotency import Always, Once
 from arqueduct_backend.main import ROUTERS
 from arqueduct_worker.housekeeping import Housekeeping
 from tests.integration.backend import client_of, problem, services_of, upload
+from tests.integration.file_sets import SETS, make, parts
 from tests.integration.worker import TestWorker
 
 FILE = b"# Water\n\nIt flows.\n"
@@ -84,6 +85,17 @@ async def test_an_upload_sent_again_is_answered_again(api: httpx.AsyncClient, ow
     assert second.headers["idempotency-replayed"] == "true"
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert (await count(owner), await count(owner, "audit_log")) == (1, 1)
+
+
+async def test_an_upload_into_a_set_is_answered_again_though_the_set_is_closed_or_gone(api: httpx.AsyncClient) -> None:
+    made, sent = await make(api), parts([("rhine.md", b"# The Rhine")])
+    first = await api.post(f"{SETS}/{made['id']}/files", files=sent, headers=KEY)
+    assert first.status_code == 200, first.text
+    for close in (api.post(f"{SETS}/{made['id']}/archive"), api.delete(f"{SETS}/{made['id']}")):
+        assert (await close).is_success
+        again = await api.post(f"{SETS}/{made['id']}/files", files=sent, headers=KEY)
+        assert (again.status_code, again.content) == (200, first.content)
+    problem(await api.post(f"{SETS}/{made['id']}/files", files=sent), 404, "not_found")
 
 
 async def test_without_a_key_the_same_upload_is_another_document(api: httpx.AsyncClient, owner: Driver) -> None:

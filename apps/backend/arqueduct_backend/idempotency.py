@@ -34,6 +34,7 @@ from arqueduct_backend.problems import CALLER, NOTED
 from arqueduct_backend.routing import template_of
 
 __all__ = [
+    "HEADER",
     "REPLAYED",
     "Always",
     "KeptAnswers",
@@ -52,6 +53,7 @@ log = structlog.get_logger()
 
 CLAIM = "arqueduct.claim"
 """Where the ASGI scope has the claim of this request."""
+HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT_HEADERS = frozenset({"content-type", "etag", "location", "retry-after"})
 """What belongs to the answer; the others belong to the exchange, such as the request id and the time it took."""
@@ -61,7 +63,7 @@ MOST_KEPT = 2**20
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=HEADER,
         pattern=r"^[!-~]{1,255}$",
         description="One for each request that is meant: sent again with the same key, it is answered again, and does "
         "nothing twice. Kept for 24 hours.",
@@ -123,7 +125,7 @@ async def claim_form(request: Request, *, fields: Mapping[str, str], files: Sequ
 
 
 async def _claim_body(request: Request, said: str) -> None:
-    key = request.headers.get("idempotency-key")
+    key = request.headers.get(HEADER)
     if key is not None:
         digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()
         await _claim(request, request.scope[CALLER], key, digest)

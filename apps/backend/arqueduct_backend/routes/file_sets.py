@@ -37,7 +37,7 @@ from arqueduct_backend.deletion import delete_set
 from arqueduct_backend.dependencies import Caller, Services, TenantTransaction
 from arqueduct_backend.etags import NOT_MODIFIED, IfMatch, IfNoneMatch, check, is_known, not_modified
 from arqueduct_backend.filenames import relative
-from arqueduct_backend.idempotency import claim_form, once
+from arqueduct_backend.idempotency import HEADER, claim_form, once
 from arqueduct_backend.judging import looked_at
 from arqueduct_backend.multipart import Shape
 from arqueduct_backend.pages import Cursor, Limit, page_of
@@ -111,7 +111,7 @@ async def create_file_set(request: Request, response: Response, services: Servic
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             name=asked.name,
-            description=asked.description or None,
+            description=asked.description,
             facts=asked.metadata,
         )
         return await make(services, acting, file_set, candidates, response)
@@ -178,8 +178,9 @@ async def upload_to_file_set(
     file_set_id: UUID, request: Request, response: Response, services: Services, acting: Acts
 ) -> FileSetFilled:
     """Takes more files into a set, as with making one (multipart/form-data, fields `files`)."""
-    async with services.database.transaction(acting.identity.tenant_id) as transaction:
-        file_sets.check_open(await file_sets.find(transaction, file_set_id))  # before a body is read for nothing
+    if HEADER not in request.headers:  # with one it may have been answered when the set was still open
+        async with services.database.transaction(acting.identity.tenant_id) as transaction:
+            file_sets.check_open(await file_sets.find(transaction, file_set_id))  # before a body is read for nothing
     async with received_all(request, services.settings, _shape(services.settings)) as body:
         if not body.files:
             raise MissingFile("The multipart body has no part named `files` with a file name.", advice=NO_FILES)
@@ -270,10 +271,5 @@ async def get_file_set_statistics(file_set_id: UUID, services: Services, caller:
 
 def _columns(changes: FileSetChange) -> dict[str, Any]:
     """By the name of the column; what was not sent is not there."""
-    named: dict[str, Any] = {
-        "name": changes.name,
-        "description": changes.description or None,
-        "facts": changes.metadata,
-    }
-    sent = {"facts" if name == "metadata" else name for name in changes.model_fields_set}
-    return {name: value for name, value in named.items() if name in sent}
+    sent = changes.model_dump(exclude_unset=True)
+    return {"facts" if name == "metadata" else name: value for name, value in sent.items()}
