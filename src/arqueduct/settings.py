@@ -143,7 +143,10 @@ class Settings(BaseSettings):
         2 * 2**30, ge=1, description="All files of one request together: they lie in the temporary folder meanwhile."
     )
     max_files_per_set: int = Field(
-        50_000, ge=1, description="Files of one file set; statistics of 10,000 take a tenth of a second."
+        20_000,
+        ge=1,
+        description="Files of one file set, at most `ARQUEDUCT_MAX_FAMILY`; statistics of 10,000 take a tenth of a "
+        "second.",
     )
     max_sockets_per_user: int = Field(50, ge=1, description="Live connections one user may hold on one API process.")
     max_sockets_per_tenant: int = Field(
@@ -329,6 +332,15 @@ class Settings(BaseSettings):
         for soft, hard in [(self.soft_limit, self.hard_limit), *self.time_limits.values()]:
             if soft > hard:
                 raise ValueError("a soft limit must not be above its hard limit, or the job is never told")
+        return self
+
+    @model_validator(mode="after")
+    def _process_whole_sets(self) -> Self:
+        if self.max_files_per_set > self.max_family:
+            raise ValueError(
+                f"max_files_per_set ({self.max_files_per_set}) must not be above max_family ({self.max_family}), or a "
+                "full set can be neither processed nor archived: lower the one or raise the other"
+            )
         return self
 
     @model_validator(mode="after")

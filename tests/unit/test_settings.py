@@ -41,6 +41,15 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
         load()
 
 
+def test_a_set_is_never_too_large_to_be_processed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().max_files_per_set <= load().max_family
+    monkeypatch.setenv("ARQUEDUCT_MAX_FILES_PER_SET", "20001")
+    with pytest.raises(SetupError, match="max_family"):
+        load()
+    monkeypatch.setenv("ARQUEDUCT_MAX_FAMILY", "20001")
+    assert load().max_files_per_set == 20_001
+
+
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARQUEDUCT_ALLOWED_ORIGINS", "https://a.example, https://b.example")
     assert load().allowed_origins == {"https://a.example", "https://b.example"}

@@ -19,6 +19,7 @@ from arqueduct_backend.schemas import Answer, DocumentStatus, Job
 __all__ = ["Batch", "BatchAccepted", "BatchAsked", "DocumentChoice"]
 
 MOST_NAMED = 20_000
+"""As many ids as a body of a megabyte holds, whatever ARQUEDUCT_MAX_FAMILY is; a filter is not bound by it."""
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._-]{1,100}$")]
 
@@ -60,6 +61,7 @@ class BatchAsked(BaseModel):
     """The kind of the jobs: any pipeline for documents that is installed."""
     name: Name = "batch"
     document_ids: Annotated[list[UUID] | None, Field(min_length=1, max_length=MOST_NAMED)] = None
+    """At most 20,000; for more give a filter."""
     filter: DocumentChoice | None = None
     """Instead of naming them. An empty object: every document of the tenant."""
     profile: ProfileRef = None
