@@ -54,6 +54,14 @@ def test_what_a_client_has_already(given: str | None, known: bool) -> None:
     assert is_known(TAG, given) is known
 
 
+def test_progress_was_read_but_is_not_asked_for() -> None:
+    before, after = etag_of("this", progress=1), etag_of("this", progress=2)
+    assert not is_known(after, before)
+    check(after, before)
+    with pytest.raises(PreconditionFailed):
+        check(after, etag_of("other", progress=2))
+
+
 def test_parts_do_not_run_into_each_other() -> None:
     assert etag_of("a", "b") != etag_of("ab") != etag_of("a", "b", "")
 

@@ -35,10 +35,14 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "`If-None-
 """For `responses=…` of a route that calls `is_known`."""
 
 
-def etag_of(*parts: object) -> str:
-    """A strong tag: the parts must change with everything that the answer shows."""
+def etag_of(*parts: object, progress: int | None = None) -> str:
+    """A strong tag: the parts must change with everything that the answer shows.
+
+    `progress`: of what moves by itself. It belongs to what was read, but changes nothing that a client may change, so
+    `check` passes over it.
+    """
     digest = hashlib.blake2b(repr(tuple(map(str, parts))).encode("utf-8", "surrogatepass"), digest_size=BYTES)
-    return f'"{digest.hexdigest()}"'
+    return f'"{digest.hexdigest()}"' if progress is None else f'"{digest.hexdigest()}-{progress}"'
 
 
 def check(tag: str, if_match: str | None) -> None:
@@ -48,7 +52,7 @@ def check(tag: str, if_match: str | None) -> None:
     """
     if if_match is None or if_match.strip() == "*":
         return
-    if tag not in {found for weak, found in TAG.findall(if_match) if not weak}:
+    if _without_progress(tag) not in {_without_progress(found) for weak, found in TAG.findall(if_match) if not weak}:
         raise PreconditionFailed
 
 
@@ -57,6 +61,10 @@ def is_known(tag: str, if_none_match: str | None) -> bool:
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or tag in {found for _, found in TAG.findall(if_none_match)}
+
+
+def _without_progress(tag: str) -> str:
+    return tag.strip('"').partition("-")[0]
 
 
 def not_modified(tag: str) -> Response:

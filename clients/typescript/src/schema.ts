@@ -1475,7 +1475,7 @@ export interface paths {
         head?: never;
         /**
          * Change Project
-         * @description Changes name or description.
+         * @description Changes name or description. `If-Match` takes no notice of how far its newest run is.
          */
         patch: operations["change_project"];
         trace?: never;

@@ -105,7 +105,7 @@ async def change_project(
     response: Response,
     if_match: IfMatch = None,
 ) -> Project:
-    """Changes name or description."""
+    """Changes name or description. `If-Match` takes no notice of how far its newest run is."""
     held = await projects.hold(transaction, project_id)
     _, job = await projects.find(transaction, project_id)
     check(_tag(held, job), if_match)
@@ -256,4 +256,4 @@ async def _act(
 
 
 def _tag(project: models.Project, job: models.Job) -> str:
-    return etag_of(project.id, project.updated_at, job.id, job.seq)
+    return etag_of(project.id, project.updated_at, project.file_set_id, job.id, progress=job.seq)
