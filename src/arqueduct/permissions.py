@@ -33,7 +33,7 @@ class Permission(StrEnum):
     """Make, change and archive processing profiles. Reading them is reading documents."""
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
-    """Cancel, pause, resume, retry."""
+    """Cancel, pause, resume, retry; with `documents:write` begin projects, runs and batches."""
     JOBS_INSPECT = "jobs:inspect"
     """Tracebacks and names of workers."""
     KEYS_OWN = "keys:own"

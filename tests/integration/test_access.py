@@ -119,6 +119,16 @@ async def test_a_key_may_do_no_more_than_its_scopes(
         problem(await api.get("/api/v1/jobs"), 403, "forbidden")
 
 
+async def test_who_may_only_steer_jobs_begins_none(
+    app: FastAPI, me: NewIdentity, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await owner.execute("UPDATE api_keys SET scopes = '{jobs:read,jobs:write}' WHERE user_id = $1", me.user_id)
+    async with client_of(app, me) as api:
+        for path in ("projects", f"projects/{NOTHING}/runs", "batches"):
+            found = problem(await api.post(f"/api/v1/{path}", json={}), 403, "forbidden")
+            assert "documents:write" in found["detail"]
+
+
 async def test_what_is_done_is_written_down_with_it(
     app: FastAPI, me: NewIdentity, owner: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:

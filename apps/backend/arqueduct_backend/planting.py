@@ -24,7 +24,6 @@ from arqueduct.errors import (
 )
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, Priority
-from arqueduct.permissions import Permission, check
 from arqueduct.profiles import Profile, payload_of
 from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects
 from arqueduct.repositories.children import BATCH, PROJECT, Brood
@@ -108,8 +107,6 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
     """
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
-        if asked.action in (ARCHIVE, RESTORE):
-            check(caller.permissions, Permission.DOCUMENTS_WRITE)
         await _check_action(transaction, services, asked.action)
         await check_quota(transaction, acting, jobs=0)  # a place in the line, before anything is locked
         document_ids = await _documents_of(transaction, asked, services.settings.max_family)

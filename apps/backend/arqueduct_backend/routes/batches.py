@@ -48,14 +48,14 @@ router = APIRouter(
 )
 
 READ = [needs(Permission.JOBS_READ)]
-WRITE = [needs(Permission.JOBS_WRITE)]
+BEGIN = [needs(Permission.DOCUMENTS_WRITE), needs(Permission.JOBS_WRITE)]
 
 State = Annotated[JobState | None, Query(description="Only documents in this state.")]
 
 
 @router.post(
     "",
-    dependencies=WRITE,
+    dependencies=BEGIN,
     status_code=202,
     response_model=BatchAccepted,
     responses=answers(

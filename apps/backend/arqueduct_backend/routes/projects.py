@@ -16,6 +16,7 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
     ProfileUnknown,
+    NothingToProcess,
     ProjectArchived,
     ProjectUnfinished,
     QuotaExceeded,
@@ -57,7 +58,9 @@ router = APIRouter(
 
 READ = [needs(Permission.JOBS_READ)]
 WRITE = [needs(Permission.JOBS_WRITE)]
-UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, ProfileUnknown, QuotaExceeded, TooManyDocuments)
+BEGIN = [needs(Permission.DOCUMENTS_WRITE), *WRITE]
+"""A run replaces what is known of its documents."""
+UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, NothingToProcess, ProfileUnknown, QuotaExceeded, TooManyDocuments)
 UNMOVED = answers(NotFound, ProjectUnfinished, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 State = Annotated[JobState | None, Query(description="Only files in this state.")]
@@ -65,7 +68,7 @@ State = Annotated[JobState | None, Query(description="Only files in this state."
 
 @router.post(
     "",
-    dependencies=WRITE,
+    dependencies=BEGIN,
     status_code=202,
     response_model=ProjectAccepted,
     responses=answers(NotFound, *UNFIT),
@@ -195,7 +198,7 @@ async def get_project_errors(
 
 @router.post(
     "/{project_id}/runs",
-    dependencies=WRITE,
+    dependencies=BEGIN,
     status_code=202,
     response_model=ProjectAccepted,
     responses=answers(NotFound, ProjectUnfinished, ProjectArchived, *UNFIT),
