@@ -16,9 +16,9 @@ RHINE = ("rhine.md", b"# The Rhine\n\n" + b"It flows north.\n\n" * 40)
 NILE = ("nile.txt", b"The Nile flows north too. " * 40)
 
 
-async def moved(api: httpx.AsyncClient, worker: TestWorker, address: str) -> Any:
+async def moved(api: httpx.AsyncClient, worker: TestWorker, address: str, asked: Any = None) -> Any:
     """The batch, when a worker has run it."""
-    answer = await api.post(address)
+    answer = await api.post(address, json=asked)
     assert answer.status_code == 202, answer.text
     batch: Any = answer.json()["batch"]
     for child in (await api.get(f"/api/v1/batches/{batch['id']}/files")).json()["items"]:
@@ -77,6 +77,29 @@ async def test_an_archived_set_takes_nothing_and_starts_nothing(api: httpx.Async
     problem(await api.post(f"{SETS}/{made['id']}/documents", json=named), 409, "file_set_archived")
     asked = {"name": "Rivers", "file_set_id": made["id"]}
     problem(await api.post("/api/v1/projects", json=asked), 409, "file_set_archived")
+
+
+async def test_a_set_whose_files_are_all_archived_starts_nothing(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    made = await make(api, RHINE, NILE)
+    project_id = await project_of(api, api_worker, made["id"])
+    rhine, nile = accepted(made)
+    await moved(api, api_worker, "/api/v1/batches", {"action": "document.archive", "document_ids": [rhine, nile]})
+    asked = {"name": "Rivers", "file_set_id": made["id"]}
+    for address, body in (("/api/v1/projects", asked), (f"/api/v1/projects/{project_id}/runs", {})):
+        assert "archived" in problem(await api.post(address, json=body), 409, "nothing_to_process")["detail"]
+    assert len((await api.get("/api/v1/projects")).json()["items"]) == 1
+    await moved(api, api_worker, "/api/v1/batches", {"action": "document.restore", "document_ids": [nile]})
+    assert (await api.post("/api/v1/projects", json=asked)).json()["project"]["files"] == 1
+
+
+async def test_a_project_whose_set_was_deleted_says_what_to_do(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    made = await make(api, RHINE)
+    project_id = await project_of(api, api_worker, made["id"])
+    await api.delete(f"{SETS}/{made['id']}")
+    found = problem(await api.post(f"/api/v1/projects/{project_id}/runs", json={}), 409, "file_set_deleted")
+    assert "new set" in found["advice"]
 
 
 async def test_a_document_in_another_set_stays(api: httpx.AsyncClient, api_worker: TestWorker) -> None:

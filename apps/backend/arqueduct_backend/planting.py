@@ -15,6 +15,7 @@ from arqueduct.errors import (
     ActionUnknown,
     DocumentArchived,
     DocumentBusy,
+    FileSetDeleted,
     NotFound,
     NothingToProcess,
     ProfileInvalid,
@@ -30,7 +31,7 @@ from arqueduct.repositories.children import BATCH, PROJECT, Brood
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
-from arqueduct_backend.errands import check_quota
+from arqueduct_backend.errands import check_quota, point_to
 from arqueduct_backend.family_schemas import ErrorPolicy
 from arqueduct_backend.family_status import state_of
 from arqueduct_backend.intake import INGEST
@@ -39,7 +40,7 @@ from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["batch", "check_number", "point_to", "project", "rerun", "shown"]
+__all__ = ["batch", "check_number", "project", "rerun", "shown"]
 
 log = structlog.get_logger()
 
@@ -63,14 +64,14 @@ async def project(services: State, acting: Acting, asked: ProjectAsked, response
             tenant_id=caller.tenant_id,
             user_id=caller.user_id,
             name=asked.name,
-            description=asked.description or None,
+            description=asked.description,
             file_set_id=asked.file_set_id,
             job_id=new_id(),
         )
         profile = await profiles.resolve(transaction, asked.profile)
         row = await _run(transaction, services, acting, made, profile, asked.policy, is_new=True)
         answer = await _accepted(transaction, services, made)
-        point_to(answer.job, response)
+        point_to(answer.job.id, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
     log.info("project made", project=str(made.id), job=str(made.job_id), files=answer.project.files)
@@ -92,7 +93,7 @@ async def rerun(
         profile = await profiles.resolve(transaction, asked.profile)
         row = await _run(transaction, services, acting, held, profile, asked.policy, is_new=False)
         answer = await _accepted(transaction, services, held)
-        point_to(answer.job, response)
+        point_to(answer.job.id, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
     log.info("project runs again", project=str(project_id), job=str(held.job_id))
@@ -131,7 +132,7 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
         )
         await acting.note(transaction, after={"job_id": str(row["id"]), "documents": len(document_ids)})
         answer = await shown(transaction, services, row["id"])
-        point_to(answer.job, response)
+        point_to(answer.job.id, response)
         await acting.keep(transaction, answer, response)
     await services.dispatcher.dispatch([row])
     log.info("batch made", job=str(answer.job.id), kind=asked.action, documents=answer.batch.documents)
@@ -156,16 +157,16 @@ async def _run(
 ) -> asyncpg.Record:
     """One run of a project. Its set is locked first, so that nobody fills or starts it meanwhile."""
     if of.file_set_id is None:
-        raise NotFound("The file set of this project was deleted.")
+        raise FileSetDeleted
     await file_sets.find(transaction, of.file_set_id, locked=True)
     for problem in await file_sets.problems(transaction, of.file_set_id):
         raise problem
     skips = profile.settings.duplicates == "skip"
-    document_ids, skipped = await projects.documents_of(
-        transaction, of.file_set_id, skips_duplicates=skips, archived=profile.settings.pipeline == RESTORE
-    )
+    document_ids, skipped = await projects.documents_of(transaction, of.file_set_id, skips_duplicates=skips)
+    if not document_ids and not skipped:
+        raise NothingToProcess("All files of the set are archived.", advice="Restore them, or put others into the set.")
     check_number(len(document_ids), services.settings.max_family)
-    await children.hold(transaction.driver, document_ids, of_archived=profile.settings.pipeline == RESTORE)
+    await children.hold(transaction.driver, document_ids)
     for problem in await file_sets.problems(transaction, of.file_set_id):  # again: another set may share some
         raise problem
     await check_quota(transaction, acting, jobs=len(document_ids))
@@ -284,9 +285,3 @@ async def _job(transaction: Transaction, job_id: UUID) -> models.Job:
     if job is None:
         raise NotFound
     return job
-
-
-def point_to(job: Job, response: Response) -> None:
-    """Headers of an answer that the work is accepted."""
-    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    response.headers["Retry-After"] = "1"

@@ -2558,7 +2558,10 @@ export interface components {
              * @default document.ingest
              */
             action?: string;
-            /** Document Ids */
+            /**
+             * Document Ids
+             * @description At most 20,000; for more give a filter.
+             */
             document_ids?: string[] | null;
             /** @description Instead of naming them. An empty object: every document of the tenant. */
             filter?: components["schemas"]["DocumentChoice"] | null;
@@ -4871,7 +4874,7 @@ export interface components {
         ProjectAsked: {
             /**
              * Description
-             * @example With larger passages.
+             * @example Signed ones only.
              */
             description?: string | null;
             /**
@@ -4907,7 +4910,7 @@ export interface components {
         ProjectChange: {
             /**
              * Description
-             * @example With larger passages.
+             * @example Signed ones only.
              */
             description?: string | null;
             /**
@@ -8204,7 +8207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request has fields that are missing or wrong. The cursor was not made by this list. */
+            /** @description The request has fields that are missing or wrong. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -17656,7 +17659,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set has no files. Files of the set are being processed already. The file set is archived. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set has no files. Files of the set are being processed already. The file set is archived. No document fits, so there is nothing to do. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -20081,7 +20084,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The project's newest run has not ended. The project is archived. The file set has no files. Files of the set are being processed already. The file set is archived. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The file set of this project was deleted. The project's newest run has not ended. The project is archived. The file set has no files. Files of the set are being processed already. The file set is archived. No document fits, so there is nothing to do. */
             409: {
                 headers: {
                     [name: string]: unknown;

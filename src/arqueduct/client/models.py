@@ -365,6 +365,7 @@ class BatchAsked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The kind of the jobs: any pipeline for documents that is installed."""
     name: str | UnsetType = UNSET
     document_ids: list[UUID] | UnsetType | None = UNSET
+    """At most 20,000; for more give a filter."""
     filter: "DocumentChoice | UnsetType | None" = UNSET
     """Instead of naming them. An empty object: every document of the tenant."""
     profile: str | UnsetType | None = UNSET

@@ -352,7 +352,7 @@ class Operations(Transport):
     def change_project(
         self, project_id: UUID, body: models.ProjectChange, *, if_match: str | None = None
     ) -> models.Project:
-        """Changes name or description."""
+        """Changes name or description. `If-Match` takes no notice of how far its newest run is."""
         call: Call[models.Project] = Call(
             method="PATCH",
             path="/api/v1/projects/{project_id}",
@@ -1814,7 +1814,7 @@ class AsyncOperations(AsyncTransport):
     async def change_project(
         self, project_id: UUID, body: models.ProjectChange, *, if_match: str | None = None
     ) -> models.Project:
-        """Changes name or description."""
+        """Changes name or description. `If-Match` takes no notice of how far its newest run is."""
         call: Call[models.Project] = Call(
             method="PATCH",
             path="/api/v1/projects/{project_id}",

@@ -91,9 +91,9 @@ class OriginalRemoved(PermanentError):
 
 
 class OriginalAway(TransientError):
-    """The bytes of this file are known, but were put away or removed, and have to be stored again."""
+    """The bytes of this file are known, but lie in the cold or were removed; they are on their way back."""
 
-    advice = "Send the file again."
+    advice = "Ask again in a moment."
 
 
 class DocumentCorrupt(PermanentError):

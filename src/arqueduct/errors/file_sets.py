@@ -6,6 +6,7 @@ __all__ = [
     "DuplicateFile",
     "FileSetArchived",
     "FileSetBusy",
+    "FileSetDeleted",
     "FileSetEmpty",
     "PathTaken",
     "PathTooLong",
@@ -33,6 +34,13 @@ class FileSetBusy(RequestError):
     status = 409
     retryable = True
     advice = "Wait for their jobs to end, or cancel them."
+
+
+class FileSetDeleted(RequestError):
+    """The file set of this project was deleted."""
+
+    status = 409
+    advice = "Make a new set, and a project of it."
 
 
 class FileSetEmpty(RequestError):

@@ -219,17 +219,15 @@ async def _entries(transaction: Transaction, file_set_id: UUID, document_ids: Se
     ]
 
 
-async def change_path(transaction: Transaction, file_set_id: UUID, document_id: UUID, path: str) -> str:
-    """Of a set that is locked; returns the path before. Raises `NotFound`, `PathTaken`."""
+async def change_path(transaction: Transaction, file_set_id: UUID, document_id: UUID, path: str) -> None:
+    """Of a set that is locked. Raises `NotFound`, `PathTaken`."""
     found = await entry(transaction, file_set_id, document_id)
-    before = found.file.path
-    if path != before:
+    if path != found.file.path:
         known = await taken(transaction, file_set_id, paths=[path], hashes=[])
         if path in known.paths:
             raise PathTaken
         found.file.path = path
         await transaction.session.flush()
-    return before
 
 
 async def remove(transaction: Transaction, file_set_id: UUID, document_id: UUID) -> None:

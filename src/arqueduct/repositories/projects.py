@@ -19,16 +19,14 @@ __all__ = [
     "find",
     "has_open",
     "hold",
-    "of_jobs",
     "page",
     "revise",
-    "run_of",
     "runs",
 ]
 
 _DOCUMENTS = """
     SELECT d.id FROM file_set_files f JOIN documents d ON d.id = f.document_id
-    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2 ORDER BY f.path
+    WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND d.archived_at IS NULL ORDER BY f.path
 """
 # Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
 # was processed already, has. Those are counted once for each blob: thousands may have the same.
@@ -37,7 +35,7 @@ _WITHOUT_DUPLICATES = """
         SELECT d.id, d.blob_id, f.path, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
             coalesce(j.state = 'completed', false) AS is_done
         FROM file_set_files f JOIN documents d ON d.id = f.document_id LEFT JOIN jobs j ON j.id = d.job_id
-        WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2
+        WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND d.archived_at IS NULL
     ), known AS MATERIALIZED (
         SELECT b.blob_id, o.done FROM (SELECT DISTINCT blob_id FROM mine) b CROSS JOIN LATERAL (
             SELECT count(*) AS done FROM documents o JOIN jobs j ON j.id = o.job_id
@@ -105,31 +103,16 @@ async def runs(
     return [(run, job) for run, job in await transaction.session.exec(query)]
 
 
-async def run_of(transaction: Transaction, project: Project) -> ProjectRun:
-    """Its newest run."""
-    query = select(ProjectRun).where(ProjectRun.project_id == project.id, ProjectRun.job_id == project.job_id)
-    return (await transaction.session.exec(query)).one()
-
-
-async def of_jobs(transaction: Transaction, job_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """The projects whose runs have these jobs, by job."""
-    rows = await transaction.driver.fetch(
-        "SELECT job_id, project_id FROM project_runs WHERE job_id = ANY ($1::uuid[])", job_ids
-    )
-    return {row["job_id"]: row["project_id"] for row in rows}
-
-
 async def documents_of(
-    transaction: Transaction, file_set_id: UUID, *, skips_duplicates: bool, archived: bool = False
+    transaction: Transaction, file_set_id: UUID, *, skips_duplicates: bool
 ) -> tuple[list[UUID], int]:
-    """What a run of this set processes, in the order of the paths; and how many duplicates it leaves out.
-
-    `archived`: of its documents those that are put away, and not the others.
+    """What a run of this set processes, in the order of the paths: none that is archived; and how many duplicates it
+    leaves out.
     """
     driver = transaction.driver
     if not skips_duplicates:
-        return [row["id"] for row in await driver.fetch(_DOCUMENTS, file_set_id, archived)], 0
-    rows = await driver.fetch(_WITHOUT_DUPLICATES, file_set_id, archived)
+        return [row["id"] for row in await driver.fetch(_DOCUMENTS, file_set_id)], 0
+    rows = await driver.fetch(_WITHOUT_DUPLICATES, file_set_id)
     wanted = [row["id"] for row in rows if row["is_wanted"]]
     return wanted, len(rows) - len(wanted)
 

@@ -87,7 +87,7 @@ async def list_batches(transaction: TenantTransaction, limit: Limit = 50, cursor
     return page_of(found, limit, Batch.of, lambda last: cursors.of("batches", last.id))
 
 
-@router.get("/{batch_id}", dependencies=READ, response_model=FamilyStatus, responses=answers(NotFound, InvalidCursor))
+@router.get("/{batch_id}", dependencies=READ, response_model=FamilyStatus, responses=answers(NotFound))
 async def get_batch(
     batch_id: UUID,
     transaction: TenantTransaction,

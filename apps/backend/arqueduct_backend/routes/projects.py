@@ -10,13 +10,14 @@ from arqueduct.errors import (
     DependencyUnavailable,
     FileSetArchived,
     FileSetBusy,
+    FileSetDeleted,
     FileSetEmpty,
     InvalidCursor,
     InvalidRequest,
     NotAuthenticated,
     NotFound,
-    ProfileUnknown,
     NothingToProcess,
+    ProfileUnknown,
     ProjectArchived,
     ProjectUnfinished,
     QuotaExceeded,
@@ -201,7 +202,7 @@ async def get_project_errors(
     dependencies=BEGIN,
     status_code=202,
     response_model=ProjectAccepted,
-    responses=answers(NotFound, ProjectUnfinished, ProjectArchived, *UNFIT),
+    responses=answers(NotFound, FileSetDeleted, ProjectUnfinished, ProjectArchived, *UNFIT),
 )
 async def run_project(
     project_id: UUID, asked: ProjectRunAsked, services: Services, acting: Acts, response: Response
