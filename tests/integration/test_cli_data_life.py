@@ -9,7 +9,7 @@ from click.testing import Result
 
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
-from tests.integration.backend import ingest
+from tests.integration.backend import ingest, upload
 from tests.integration.cli import arqueduct, done, told
 from tests.integration.live_server import serving
 from tests.integration.test_cli_jobs import Commands
@@ -47,6 +47,22 @@ async def test_documents_are_put_away_and_brought_back(
         assert job["kind"] == f"document.{action}"
         await api_worker.run(UUID(job["id"]))
     assert f"{document['id']}: job" in done(await run("documents", "archive", document["id"]))
+
+
+async def test_what_one_document_does_not_allow_hinders_no_other(
+    run: Commands, api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    first, second = [await ingest(api, api_worker, text, "a.txt") for text in (b"Rain falls.", b"Snow melts.")]
+    busy = (await upload(api, b"Hail.", "hail.txt"))["document"]["id"]
+    nobody = "01890000-0000-7000-8000-000000000000"
+    result = await run("documents", "archive", first["id"], nobody, busy, second["id"])
+    assert result.exit_code == 1
+    assert [line.partition(":")[0] for line in result.stdout.splitlines()] == [first["id"], second["id"]]
+    assert f"{nobody}: " in result.stderr
+    assert f"{busy}: " in result.stderr
+    result = await run("documents", "restore", nobody, first["id"], "--json")
+    assert (result.exit_code, told(result)) == (1, [])
+    assert len(result.stderr.splitlines()) == 2
 
 
 async def test_retention_is_tried_and_reported(run: Commands, api: httpx.AsyncClient, api_worker: TestWorker) -> None:

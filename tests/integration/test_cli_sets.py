@@ -58,6 +58,31 @@ async def test_what_was_not_accepted_is_told(run: Commands, folder: Path) -> Non
     assert "empty.txt" in quiet.stderr
 
 
+async def test_a_folder_without_files_makes_no_set(run: Commands, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".hidden.txt").write_text("Hidden.")
+    for command in (("sets", "create"), ("projects", "create", "Rivers")):
+        refused = await run(*command, str(tmp_path / "empty"))
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "There are no files" in refused.stderr
+    assert done(await run("sets", "ls")) == "There are no file sets.\n"
+
+
+async def test_where_an_upload_ends_half_way_the_set_is_told(
+    run: Commands, folder: Path, settings: Settings, me: NewIdentity
+) -> None:
+    quota = await arqueduct("tenants", "quota", str(me.tenant_id), "--documents", "1", settings=settings)
+    assert quota.exit_code == 0, quota.output
+    for command in (("sets", "create"), ("projects", "create", "Rivers")):
+        refused = await run(*command, str(folder), "--json")
+        error = json.loads(refused.stderr)["error"]
+        made = told(await run("sets", "ls", "--limit", "1", "--json"))[0]["items"][0]["id"]
+        assert (refused.exit_code, error["code"]) == (1, "quota_exceeded")
+        assert f"sets add {made}" in error["advice"]
+    added = told(await run("sets", "add", made, str(folder / "rhine.md"), "--json"))
+    assert [file["accepted"] for file in added[0]["files"]] == [True]
+
+
 async def test_sets_are_listed_filled_and_removed(run: Commands, folder: Path, tmp_path: Path) -> None:
     assert done(await run("sets", "ls")) == "There are no file sets.\n"
     (made,) = told(await run("sets", "create", str(folder / "rhine.md"), "--name", "One", "--json"))

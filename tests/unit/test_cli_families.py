@@ -111,6 +111,12 @@ def plain(console: SafeConsole) -> str:
     return re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", console.file.getvalue()).replace("\r", "\n")
 
 
+def test_what_goes_on_again_has_no_time_yet() -> None:
+    again = status("running", finished_at=None)
+    said = ended(again, PROJECT).plain
+    assert said == "Rivers had ended, and is running again: " + family.children(again["counts"], "file") + "."
+
+
 @pytest.mark.parametrize(
     ("share", "said"), [(0, "0 %"), (0.29, "29 %"), (0.629, "62 %"), (0.9999, "99 %"), (1, "100 %")]
 )

@@ -27,9 +27,11 @@ def choose(kin: Kin, *, json: bool, quiet: bool) -> FamilyView:
 
 def ended(found: Body, kin: Kin) -> Text:
     """The last line: what became of it, and where to read what went wrong."""
+    counts = children(found["counts"], kin.unit)
+    if found["finished_at"] is None:  # somebody was quicker than the last look
+        return Text(f"{found['name']} had ended, and is {said_of(found['state'])} again: {counts}.", "bold yellow")
     began, finished = (datetime.fromisoformat(found[name]) for name in ("created_at", "finished_at"))
     time = f", {duration((finished - began).total_seconds())}"
-    counts = children(found["counts"], kin.unit)
     style = {"completed": "bold", "cancelled": "bold yellow"}.get(found["state"], "bold red")
     said = Text(f"{found['name']} is {said_of(found['state'])}: {counts}{time}.", style)
     if found["counts"]["failed"]:

@@ -8,9 +8,11 @@ import typer
 
 from arqueduct.naming import ADDRESS, LABEL, Form
 
-__all__ = ["ApiKey", "DataDir", "Json", "Parent", "Quiet", "Url", "address", "examples", "label"]
+__all__ = ["SOME_ID", "ApiKey", "DataDir", "Json", "Parent", "Quiet", "Url", "address", "examples", "label"]
 
 SERVER = "Server"
+SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+"""Of whatever an example is about."""
 
 
 def examples(*commands: str) -> str:

@@ -11,20 +11,24 @@ from arqueduct.cli.client import Body, Client
 from arqueduct.cli.output import out
 from arqueduct.cli.set_uploads import Batch, Named, send
 from arqueduct.cli.words import size
-from arqueduct.errors import InvalidRequest
+from arqueduct.errors import ArqueductError, InvalidRequest
 
 __all__ = ["refused", "tell_refused", "upload"]
 
 
 async def upload(client: Client, file_set_id: str, files: Sequence[Named], *, is_silent: bool) -> list[Body]:
-    """What became of each. Raises `InvalidRequest` for a file that cannot be read; what went before it is kept."""
+    """What became of each. Raises `InvalidRequest` for a file that cannot be read, and what the server refuses; what
+    went before it is kept, and the advice says so.
+    """
+    going_on = f"What was accepted is kept; go on with `sets add {file_set_id} PATH`."
     try:
         with _bar(files, is_silent=is_silent) as sent:
             return await send(client, file_set_id, files, sent)
     except OSError as error:
-        raise InvalidRequest(
-            f"{error.filename} cannot be read: {error.strerror}.", advice=f"Go on with `sets add {file_set_id}`."
-        ) from error
+        raise InvalidRequest(f"{error.filename} cannot be read: {error.strerror}.", advice=going_on) from error
+    except ArqueductError as error:
+        error.advice = f"{error.advice} {going_on}"
+        raise
 
 
 def refused(files: Sequence[Body]) -> list[Body]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.uploads import find_files
+from arqueduct.errors import SetupError
 
 __all__ = ["Batch", "Named", "batches", "named_files", "send"]
 
@@ -30,12 +31,17 @@ class Batch:
 
 def named_files(paths: Iterable[Path]) -> list[Named]:
     """Files under their names, and those of a folder under its name and their paths below it; hidden ones are left
-    out of folders.
+    out of folders. Raises `SetupError` if there are none.
     """
     found: dict[Path, Named] = {}
     for given in paths:
         for file in find_files([given]):
             found.setdefault(file.resolve(), (_name(given, file), file))
+    if not found:
+        raise SetupError(
+            "There are no files in what was named.",
+            advice="Name files, or folders with some; hidden ones are left out of folders.",
+        )
     return list(found.values())
 
 

@@ -11,7 +11,6 @@ from rich.text import Text
 from arqueduct.cli.asking import ask
 from arqueduct.cli.client import Client
 from arqueduct.cli.commands.families import (
-    SOME_ID,
     OnErrors,
     ProfileName,
     Threshold,
@@ -22,7 +21,7 @@ from arqueduct.cli.commands.families import (
 )
 from arqueduct.cli.commands.steering import FILTER, TIME
 from arqueduct.cli.family import BATCH
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.words import counted
 from arqueduct.families import OnError

@@ -1,24 +1,21 @@
 """`arqueduct documents archive|restore`: putting documents away, and bringing them back."""
 
-import asyncio
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.text import Text
 
-from arqueduct.cli import server
-from arqueduct.cli.client import Body, connect
-from arqueduct.cli.options import ApiKey, DataDir, Json, Url, examples
+from arqueduct.cli.asking import ask, one_by_one
+from arqueduct.cli.client import Body, Client
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
-from arqueduct.cli.server import Server
 
 __all__ = ["documents"]
 
 documents = typer.Typer(name="documents", help="Put documents away, and bring them back.", no_args_is_help=True)
 
-SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
 Ids = Annotated[list[UUID], typer.Argument(metavar="DOCUMENT", help="Ids of documents.")]
 
 
@@ -26,28 +23,42 @@ Ids = Annotated[list[UUID], typer.Argument(metavar="DOCUMENT", help="Ids of docu
 def archive(
     document: Ids, url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json: Json = False
 ) -> None:
-    """Take documents out of search and their files to a cold place; no model is needed to bring them back."""
-    with reporting(json=json):
-        _print(asyncio.run(_ask(server.find(url, api_key, data_dir), "archive", document)), json=json)
+    """Take documents out of search and their files to a cold place; no model is needed to bring them back.
+
+    What one does not allow hinders no other; exit status 1 then.
+    """
+    _move("archive", document, url, api_key, data_dir, json=json)
 
 
 @documents.command(epilog=examples(f"documents restore {SOME_ID}"))
 def restore(
     document: Ids, url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json: Json = False
 ) -> None:
-    """Bring archived documents back: their files, and into search."""
+    """Bring archived documents back: their files, and into search.
+
+    What one does not allow hinders no other; exit status 1 then.
+    """
+    _move("restore", document, url, api_key, data_dir, json=json)
+
+
+def _move(
+    action: str, ids: list[UUID], url: str | None, api_key: str | None, data_dir: Path | None, *, json: bool
+) -> None:
+    jobs: list[Body] = []
+
+    async def act(client: Client) -> bool:
+        paths = ((document, f"/documents/{document}/{action}") for document in ids)
+        return await one_by_one(client, paths, jobs.append if json else _print, json=json)
+
     with reporting(json=json):
-        _print(asyncio.run(_ask(server.find(url, api_key, data_dir), "restore", document)), json=json)
+        try:
+            is_good = ask(url, api_key, data_dir, act)
+        finally:
+            if jobs:
+                print_json({"items": jobs})
+        if not is_good:
+            raise typer.Exit(1)
 
 
-async def _ask(chosen: Server, action: str, ids: Sequence[UUID]) -> list[Body]:
-    async with connect(chosen) as client:
-        return [await client.post(f"/documents/{document}/{action}") for document in dict.fromkeys(ids)]
-
-
-def _print(jobs: Sequence[Body], *, json: bool) -> None:
-    if json:
-        print_json({"items": jobs})
-        return
-    for job in jobs:
-        out.print(Text(f"{job['document_id']}: job {job['id']} is {job['state']}."), soft_wrap=True)
+def _print(job: Body) -> None:
+    out.print(Text(f"{job['document_id']}: job {job['id']} is {job['state']}."), soft_wrap=True)

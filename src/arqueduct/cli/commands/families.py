@@ -13,13 +13,12 @@ from arqueduct.cli.error_table import Code, Csv, Most, report
 from arqueduct.cli.family import Kin, children, look, name_of, said_of
 from arqueduct.cli.family_status import print_families, print_status
 from arqueduct.cli.family_watch import watch_family
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.families import OnError
 from arqueduct.lifecycle import Action, JobState
 
 __all__ = [
-    "SOME_ID",
     "OnErrors",
     "ProfileName",
     "Threshold",
@@ -30,8 +29,6 @@ __all__ = [
     "id_of",
     "print_acted",
 ]
-
-SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
 
 ProfileName = Annotated[
     str | None, typer.Option("--profile", metavar="PROFILE", help="Id or name; the built-in one unless told.")

@@ -1,19 +1,16 @@
 """`arqueduct jobs`: what runs, what has run, and what to do about it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from arqueduct.cli import server
-from arqueduct.cli.client import Body, Client, connect
+from arqueduct.cli.asking import ask
+from arqueduct.cli.client import Body, Client
 from arqueduct.cli.commands.steering import HELP, command_of
 from arqueduct.cli.job_tables import print_attempts, print_job, print_jobs, print_tracebacks
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
-from arqueduct.cli.server import Server
 from arqueduct.cli.watching import watch_jobs
 from arqueduct.lifecycle import Action, JobState
 
@@ -23,7 +20,6 @@ jobs = typer.Typer(
     name="jobs", help="See jobs, follow them, cancel, pause, resume and retry them.", no_args_is_help=True
 )
 
-SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
 JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of the job.")]
 
 
@@ -41,7 +37,7 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first, and why those wait that do."""
     with reporting(json=json):
-        found = asyncio.run(_list(server.find(url, api_key, data_dir), state, kind, limit))
+        found = ask(url, api_key, data_dir, lambda client: _list(client, state, kind, limit))
         if json:
             print_json({"items": found})
         elif found:
@@ -54,7 +50,7 @@ def list_jobs(
 def get(job: JobId, url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json: Json = False) -> None:
     """Show one job with its history."""
     with reporting(json=json):
-        found = asyncio.run(_with(server.find(url, api_key, data_dir), lambda client: _get(client, job)))
+        found = ask(url, api_key, data_dir, lambda client: _get(client, job))
         if json:
             print_json(found)
         else:
@@ -72,8 +68,7 @@ def watch(
 ) -> None:
     """Follow jobs to their end. Exit status 1 if one did not complete."""
     with reporting(json=json):
-        chosen = server.find(url, api_key, data_dir)
-        is_good = asyncio.run(_with(chosen, lambda client: watch_jobs(client, job or [], json=json, quiet=quiet)))
+        is_good = ask(url, api_key, data_dir, lambda client: watch_jobs(client, job or [], json=json, quiet=quiet))
     if not is_good:
         raise typer.Exit(1)
 
@@ -89,8 +84,7 @@ def attempts(
 ) -> None:
     """List who ran a job and how each attempt ended, the oldest first."""
     with reporting(json=json):
-        chosen = server.find(url, api_key, data_dir)
-        found = asyncio.run(_with(chosen, lambda client: client.get(f"/jobs/{job}/attempts")))["items"]
+        found = ask(url, api_key, data_dir, lambda client: client.get(f"/jobs/{job}/attempts"))["items"]
         if json:
             print_json({"items": found if traceback else [one | {"traceback": None} for one in found]})
         elif not found:
@@ -111,14 +105,8 @@ for action in Action:
     )(command_of(action))
 
 
-async def _with(chosen: Server, act: Callable[[Client], Awaitable[Any]]) -> Any:
-    async with connect(chosen) as client:
-        return await act(client)
-
-
-async def _list(chosen: Server, state: JobState | None, kind: str | None, limit: int) -> list[Body]:
-    async with connect(chosen) as client:
-        return [job async for job in client.pages("/jobs", limit, state=state, kind=kind)]
+async def _list(client: Client, state: JobState | None, kind: str | None, limit: int) -> list[Body]:
+    return [job async for job in client.pages("/jobs", limit, state=state, kind=kind)]
 
 
 async def _get(client: Client, job: UUID) -> Body:

@@ -11,7 +11,6 @@ from rich.text import Text
 from arqueduct.cli.asking import ask
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.commands.families import (
-    SOME_ID,
     OnErrors,
     ProfileName,
     Threshold,
@@ -23,7 +22,7 @@ from arqueduct.cli.commands.families import (
 )
 from arqueduct.cli.family import PROJECT
 from arqueduct.cli.known_profiles import check_known
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.set_bar import refused, tell_refused, upload
 from arqueduct.cli.set_uploads import named_files
@@ -121,11 +120,6 @@ async def _with_new_set(
 ) -> tuple[Body, list[Body]]:
     """The project, and what became of each file. A set in which no file was accepted does not stay."""
     named = named_files(paths)
-    if not named:
-        raise SetupError(
-            "There are no files in what was named.",
-            advice="Name files, or folders with some; hidden ones are left out of folders.",
-        )
     made = await client.post_form("/file-sets", name=wanted["name"])
     files = await upload(client, made["id"], named, is_silent=is_silent)
     if len(refused(files)) == len(files):

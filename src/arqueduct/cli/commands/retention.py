@@ -1,17 +1,16 @@
 """`arqueduct retention`: what leaves by itself when it is old."""
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.text import Text
 
-from arqueduct.cli import people, server
-from arqueduct.cli.client import Body, connect
-from arqueduct.cli.options import ApiKey, DataDir, Json, Url, examples
+from arqueduct.cli import people
+from arqueduct.cli.asking import ask
+from arqueduct.cli.client import Body
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Url, examples
 from arqueduct.cli.output import out, print_json, reporting
-from arqueduct.cli.server import Server
 
 __all__ = ["retention"]
 
@@ -24,7 +23,7 @@ retention = typer.Typer(
 def show(url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, json: Json = False) -> None:
     """List the policies of the tenant."""
     with reporting(json=json):
-        found = asyncio.run(_get(server.find(url, api_key, data_dir), "/retention"))
+        found = ask(url, api_key, data_dir, lambda client: client.get("/retention"))
         if json:
             print_json(found)
         elif not any(found.values()):
@@ -48,14 +47,15 @@ def run(
 ) -> None:
     """Queue a run: a dry one, unless it is for good. `arqueduct retention report` shows what came of it."""
     with reporting(json=json):
-        job = asyncio.run(_post(server.find(url, api_key, data_dir), "/retention/run", {"dry_run": not for_good}))
+        asked = {"dry_run": not for_good}
+        job = ask(url, api_key, data_dir, lambda client: client.post("/retention/run", asked))
         if json:
             print_json(job)
         else:
             out.print(Text(f"Job {job['id']} is {job['state']}."), soft_wrap=True)
 
 
-@retention.command(epilog=examples("retention report 019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"))
+@retention.command(epilog=examples(f"retention report {SOME_ID}"))
 def report(
     job: Annotated[UUID, typer.Argument(metavar="JOB", help="Id of the run's job.")],
     url: Url = None,
@@ -65,7 +65,7 @@ def report(
 ) -> None:
     """Show what a run did so far, or would do."""
     with reporting(json=json):
-        found = asyncio.run(_get(server.find(url, api_key, data_dir), f"/upkeep/runs/{job}"))
+        found = ask(url, api_key, data_dir, lambda client: client.get(f"/upkeep/runs/{job}"))
         if json:
             print_json(found)
         elif not found["targets"]:
@@ -76,16 +76,6 @@ def report(
                 for name, one in found["targets"].items()
             ]
             people.table({"target": "Target", "rows": "How many", "bytes": "Bytes"}, lines)
-
-
-async def _get(chosen: Server, path: str) -> Body:
-    async with connect(chosen) as client:
-        return await client.get(path)
-
-
-async def _post(chosen: Server, path: str, body: Body) -> Body:
-    async with connect(chosen) as client:
-        return await client.post(path, body)
 
 
 def _line(target: str, policy: Body) -> Body:

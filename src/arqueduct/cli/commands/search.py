@@ -1,6 +1,5 @@
 """`arqueduct search`: passages that answer a question."""
 
-import asyncio
 import html
 import re
 from enum import StrEnum
@@ -10,11 +9,9 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from arqueduct.cli import server
-from arqueduct.cli.client import Body, connect
+from arqueduct.cli.asking import ask
 from arqueduct.cli.options import ApiKey, DataDir, Json, Url
 from arqueduct.cli.output import out, print_json, reporting
-from arqueduct.cli.server import Server
 
 __all__ = ["Mode", "print_hits", "search"]
 
@@ -41,16 +38,12 @@ def search(
 ) -> None:
     """Find passages in the documents."""
     with reporting(json=json):
-        answer = asyncio.run(_search(server.find(url, api_key, data_dir), query, mode, limit))
+        asked = {"query": query, "mode": mode, "limit": limit}
+        answer = ask(url, api_key, data_dir, lambda client: client.post("/search", asked))
         if json:
             print_json(answer)
         else:
             print_hits(answer["items"])
-
-
-async def _search(chosen: Server, query: str, mode: Mode, limit: int) -> Body:
-    async with connect(chosen) as client:
-        return await client.post("/search", {"query": query, "mode": mode, "limit": limit})
 
 
 def print_hits(hits: list[dict[str, Any]]) -> None:

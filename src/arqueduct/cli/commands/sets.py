@@ -10,7 +10,7 @@ from rich.text import Text
 from arqueduct.cli import people
 from arqueduct.cli.asking import ask
 from arqueduct.cli.client import Body, Client
-from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
+from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.set_bar import refused, tell_refused, upload
 from arqueduct.cli.set_uploads import named_files
@@ -22,7 +22,6 @@ sets = typer.Typer(
     name="sets", help="Make sets of files, fill them, look at them and remove them.", no_args_is_help=True
 )
 
-SOME_ID = "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
 SetId = Annotated[UUID, typer.Argument(metavar="SET", help="Id of the file set.")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH", exists=True, help="Files and whole folders.")]
 COLUMNS = {"id": "Set", "name": "Name", "created_at": "Age"}
@@ -72,8 +71,9 @@ def create(
 
     async def act(client: Client) -> Body:
         fields = {"name": name or paths[0].resolve().name, **({"description": description} if description else {})}
+        files = named_files(paths)
         made = await client.post_form("/file-sets", **fields)
-        return {**made, "files": await upload(client, made["id"], named_files(paths), is_silent=json or quiet)}
+        return {**made, "files": await upload(client, made["id"], files, is_silent=json or quiet)}
 
     with reporting(json=json):
         made = ask(url, api_key, data_dir, act)

@@ -1,7 +1,6 @@
 """`arqueduct jobs cancel|pause|resume|retry`: of jobs that are named, or of all that a filter finds."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,13 +8,11 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
-from arqueduct.cli import server
-from arqueduct.cli.client import Body, connect
+from arqueduct.cli.asking import ask, one_by_one
+from arqueduct.cli.client import Body, Client
 from arqueduct.cli.options import ApiKey, DataDir, Json, Url
-from arqueduct.cli.output import out, print_error, print_json, reporting
-from arqueduct.cli.server import Server
+from arqueduct.cli.output import out, print_json, reporting
 from arqueduct.cli.words import counted
-from arqueduct.errors import ArqueductError, NotAuthenticated, SetupError
 from arqueduct.lifecycle import Action, JobState
 
 __all__ = ["FILTER", "HELP", "TIME", "command_of"]
@@ -81,37 +78,20 @@ def command_of(action: Action) -> Callable[..., None]:
         wanted = {name: value for name, value in fields.items() if value is not None}
         if sum(map(bool, (job, wanted, everything))) != 1:
             raise typer.BadParameter("Say which jobs: their ids, or a filter, or --all.")
+
+        async def act(client: Client) -> bool:
+            if job:
+                paths = ((one, f"/jobs/{one}/{action}") for one in job)
+                return await one_by_one(client, paths, lambda found: _print_one(action, found, json=json), json=json)
+            done = await client.post(f"/jobs/{action}", {"all": True} if everything else wanted)
+            _print_many(action, done, json=json)
+            return True
+
         with reporting(json=json):
-            chosen = server.find(url, api_key, data_dir)
-            if not job:
-                body = {"all": True} if everything else wanted
-                _print_many(action, asyncio.run(_many(chosen, action, body)), json=json)
-            elif not asyncio.run(_each(chosen, action, job, json=json)):
+            if not ask(url, api_key, data_dir, act):
                 raise typer.Exit(1)
 
     return command
-
-
-async def _each(chosen: Server, action: Action, jobs: Sequence[UUID], *, json: bool) -> bool:
-    """One after the other; what one's state does not allow hinders no other. Whether all could be done."""
-    is_good = True
-    async with connect(chosen) as client:
-        for job in dict.fromkeys(jobs):
-            try:
-                found = await client.post(f"/jobs/{job}/{action}")
-            except (SetupError, NotAuthenticated):
-                raise
-            except ArqueductError as error:
-                is_good = False
-                print_error(_about(job, error) if len(jobs) > 1 else error, json=json)
-            else:
-                _print_one(action, found, json=json)
-    return is_good
-
-
-async def _many(chosen: Server, action: Action, wanted: Body) -> Body:
-    async with connect(chosen) as client:
-        return await client.post(f"/jobs/{action}", wanted)
 
 
 def _print_many(action: Action, done: Body, *, json: bool) -> None:
@@ -132,8 +112,3 @@ def _print_one(action: Action, found: Body, *, json: bool) -> None:
         return
     stopping = action in (Action.CANCEL, Action.PAUSE) and found["state"] == JobState.RUNNING
     out.print(Text(f"{found['id']} is {found['state']}{', and was asked to stop' if stopping else ''}."))
-
-
-def _about(job: UUID, error: ArqueductError) -> ArqueductError:
-    """The same error, naming which of several jobs it is about."""
-    return type(error)(f"{job}: {error.message}", advice=error.advice)
