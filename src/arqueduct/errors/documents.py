@@ -91,7 +91,7 @@ class OriginalRemoved(PermanentError):
 
 
 class OriginalAway(TransientError):
-    """The bytes of this file are known, but lie in the cold or were removed; they are on their way back."""
+    """The bytes of this file are being put away, or brought back, at this moment."""
 
     advice = "Ask again in a moment."
 
