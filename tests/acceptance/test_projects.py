@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,14 @@ QUICK = {
 }
 """A worker that was killed is missed after four seconds instead of thirty."""
 PATIENCE = 240
+AT_WORK = """
+    SELECT count(*) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE j.parent_id = $1 AND a.ended_at IS NULL AND split_part(a.worker, ':', 2) = $2
+"""
+LOST = """
+    SELECT count(*) FROM job_attempts a JOIN jobs j ON j.id = a.job_id
+    WHERE j.parent_id = $1 AND a.outcome = 'worker_died'
+"""
 
 
 def ours() -> dict[str, bytes]:
@@ -67,10 +75,12 @@ def test_a_project_of_real_and_broken_files_outlives_a_worker(installation: Up) 
     not CORPUS.is_dir(), reason="ARQUEDUCT_TEST_CORPUS names no folder: the project of the corpus is left out"
 )
 def test_a_project_of_the_corpus_outlives_a_worker(installation: Up) -> None:
-    asyncio.run(_story(installation, of_corpus(), broken=BROKEN))
+    asyncio.run(_story(installation, of_corpus(), broken=BROKEN, others_fail=True))
 
 
-async def _story(installation: Up, files: Mapping[str, bytes], *, broken: Sequence[str]) -> None:
+async def _story(
+    installation: Up, files: Mapping[str, bytes], *, broken: Sequence[str], others_fail: bool = False
+) -> None:
     known = installation.credentials()
     headers = {"Authorization": f"Bearer {known['api_key']}"}
     async with httpx.AsyncClient(base_url=f"{known['url']}/api/v1", headers=headers, timeout=120) as api:
@@ -81,16 +91,18 @@ async def _story(installation: Up, files: Mapping[str, bytes], *, broken: Sequen
         made = (await api.post("/projects", json={"name": "real files", "file_set_id": file_set})).json()
         job_id, project_id = made["job"]["id"], made["project"]["id"]
         await _until(lambda: any(_begun(message, job_id) for message in messages))
-        victim = installation.runtime()["pids"]["worker"][0]
-        psutil.Process(victim).send_signal(signal.SIGKILL)
+        await _kill_at_work(installation, UUID(job_id))
         await _until(lambda: any(message.get("job_id") == job_id and _is_end(message) for message in messages))
         watching.cancel()
         status = (await api.get(f"/projects/{project_id}/status", params={"limit": 200})).json()
         assert (status["state"], status["progress"]) == ("partially_completed", 1)
         assert status["counts"]["total"] == len(accepted) == status["counts"]["completed"] + status["counts"]["failed"]
         failed = {file["path"] for file in (await _files(api, project_id, "failed"))}
-        assert set(broken) & accepted <= failed
+        torn = set(broken) & accepted
+        assert torn
+        assert torn <= failed if others_fail else torn == failed
         assert sum(status["errors"].values()) == len(failed) == status["counts"]["failed"]
+        assert await _lost(installation, UUID(job_id)), "no attempt ended with its worker"
         await _recounted(installation, UUID(job_id), status)
         _told_in_order(messages, job_id)
         await _only_the_failed_run_again(api, project_id, failed)
@@ -104,7 +116,7 @@ async def _set(api: httpx.AsyncClient, files: Mapping[str, bytes]) -> tuple[str,
     assert answer.status_code == 201, answer.text
     body = answer.json()
     assert all(file["accepted"] or file["error"]["code"] for file in body["files"])
-    return body["id"], {file["name"] for file in body["files"] if file["accepted"]}
+    return body["id"], {file["path"] for file in body["files"] if file["accepted"]}
 
 
 async def _watch(known: Mapping[str, Any], messages: list[dict[str, Any]]) -> None:
@@ -118,6 +130,35 @@ async def _until(holds: Any) -> None:
     async with asyncio.timeout(PATIENCE):
         while not holds():
             await asyncio.sleep(0.02)
+
+
+async def _kill_at_work(installation: Up, job_id: UUID) -> None:
+    """A worker that has some of the children at this moment: it is stopped, looked at, and killed or let go on."""
+    async with _owner(installation) as owner, asyncio.timeout(PATIENCE):
+        while True:
+            for pid in installation.runtime()["pids"]["worker"]:
+                worker = psutil.Process(pid)
+                worker.suspend()
+                if await owner.fetchval(AT_WORK, job_id, str(pid)):
+                    worker.kill()
+                    return
+                worker.resume()
+
+
+async def _lost(installation: Up, job_id: UUID) -> int:
+    """Attempts at its children whose worker was taken from them."""
+    async with _owner(installation) as owner:
+        found: int = await owner.fetchval(LOST, job_id)
+    return found
+
+
+@asynccontextmanager
+async def _owner(installation: Up) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(installation.runtime()["database_url"])
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def _begun(message: Mapping[str, Any], job_id: str) -> bool:
@@ -136,11 +177,8 @@ async def _files(api: httpx.AsyncClient, project_id: str, state: str) -> list[di
 
 async def _recounted(installation: Up, job_id: UUID, status: Mapping[str, Any]) -> None:
     """Every number of the status is what the rows of the children say."""
-    owner = await asyncpg.connect(installation.runtime()["database_url"])
-    try:
+    async with _owner(installation) as owner:
         row = await owner.fetchrow(BOTH, job_id)
-    finally:
-        await owner.close()
     assert row is not None
     told, found = (Tally.of(msgspec.json.decode(row[name])) for name in ("told", "found"))
     assert told == found
