@@ -11,7 +11,7 @@ import pytest
 from arqueduct.database import Database
 from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
-from tests.integration.backend import client_of, problem, serving, upload
+from tests.integration.backend import beat, client_of, problem, serving, upload
 from tests.integration.family import assert_counted, some_documents
 from tests.integration.many_jobs import is_waited_for, owning
 from tests.integration.test_api_projects import fold
@@ -85,7 +85,7 @@ async def test_what_is_not_there_makes_no_batch(
     assert (await api.get("/api/v1/batches")).json()["items"] == []
 
 
-async def test_only_pipelines_for_documents_that_are_installed_can_be_asked_for(
+async def test_before_any_worker_has_told_its_pipelines_nobody_knows_them(
     api: httpx.AsyncClient, api_worker: TestWorker
 ) -> None:
     (mine,) = await stored(api, api_worker, b"Rain falls.")
@@ -94,6 +94,17 @@ async def test_only_pipelines_for_documents_that_are_installed_can_be_asked_for(
         409,
         "no_worker_yet",
     )
+
+
+@pytest.mark.parametrize("action", ["retention.apply", "webhook.deliver", "document.unheard_of"])
+async def test_no_other_kind_of_job_is_begun_as_a_batch(
+    api: httpx.AsyncClient, api_worker: TestWorker, action: str
+) -> None:
+    (mine,) = await stored(api, api_worker, b"Rain falls.")
+    await beat(api_worker)
+    asked = {"document_ids": [mine], "action": action}
+    assert action in problem(await api.post("/api/v1/batches", json=asked), 422, "action_unknown")["detail"]
+    assert (await batch(api, **asked | {"action": "document.simulate"}))["batch"]["documents"] == 1
 
 
 async def test_more_documents_than_may_be_are_refused(
