@@ -125,24 +125,6 @@ async def test_only_what_failed_is_tried_again(api: httpx.AsyncClient, api_worke
     assert (await status(api, project_id))["state"] == "partially_completed"
 
 
-async def test_a_project_is_changed_as_it_was_read_however_far_it_is(
-    api: httpx.AsyncClient, api_worker: TestWorker
-) -> None:
-    files = await three_files(api)
-    path = f"/api/v1/projects/{(await project(api, files['id'], description='First.'))['project']['id']}"
-    seen = (await api.get(path)).headers["etag"]
-    await run_all(api_worker, api, path.rpartition("/")[2])
-    shown = await api.get(path, headers={"If-None-Match": seen})
-    assert (shown.status_code, shown.json()["progress"]) == (200, 1), "progress is shown, so it is sent again"
-    changed = await api.patch(path, json={"description": ""}, headers={"If-Match": seen})
-    assert (changed.status_code, changed.json()["description"]) == (200, None), changed.text
-    problem(await api.patch(path, json={"name": "late"}, headers={"If-Match": seen}), 412, "precondition_failed")
-    now = changed.headers["etag"]
-    assert (await api.get(path, headers={"If-None-Match": now})).status_code == 304
-    await api.delete(f"/api/v1/file-sets/{files['id']}")
-    assert (await api.get(path, headers={"If-None-Match": now})).json()["file_set_id"] is None
-
-
 @pytest.mark.parametrize("way", ["retry", "runs", "archive", "DELETE"])
 async def test_what_the_status_shows_as_ended_has_ended_for_all_requests(
     api: httpx.AsyncClient, api_worker: TestWorker, way: str

@@ -13,6 +13,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.settings import Settings
 from arqueduct_backend.etags import check, etag_of, is_known
 from tests.integration.backend import problem, upload
+from tests.integration.test_api_projects import project, run_all, three_files
 from tests.integration.worker import TestWorker
 
 TAG = etag_of("this")
@@ -231,3 +232,21 @@ async def test_a_change_is_written_down_without_what_it_says(
     assert (line["user_id"], line["target"]) == (me.user_id, path)
     assert '"changed": ["name", "title"]' in line["after"]
     assert "secret" not in line["after"]
+
+
+async def test_a_project_is_changed_as_it_was_read_however_far_it_is(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    files = await three_files(api)
+    path = f"/api/v1/projects/{(await project(api, files['id'], description='First.'))['project']['id']}"
+    seen = (await api.get(path)).headers["etag"]
+    await run_all(api_worker, api, path.rpartition("/")[2])
+    shown = await api.get(path, headers={"If-None-Match": seen})
+    assert (shown.status_code, shown.json()["progress"]) == (200, 1), "progress is shown, so it is sent again"
+    changed = await api.patch(path, json={"description": ""}, headers={"If-Match": seen})
+    assert (changed.status_code, changed.json()["description"]) == (200, None), changed.text
+    problem(await api.patch(path, json={"name": "late"}, headers={"If-Match": seen}), 412, "precondition_failed")
+    now = changed.headers["etag"]
+    assert (await api.get(path, headers={"If-None-Match": now})).status_code == 304
+    await api.delete(f"/api/v1/file-sets/{files['id']}")
+    assert (await api.get(path, headers={"If-None-Match": now})).json()["file_set_id"] is None
