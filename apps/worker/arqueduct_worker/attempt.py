@@ -231,6 +231,11 @@ class Attempt:
             return work.exception()
         return None if self._lease.stop else RuntimeError("The stage cancelled itself.")
 
+    def _has_advanced(self) -> bool:
+        if self._context is not None and self._context.has_advanced:
+            return True
+        return self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
+
     async def _is_deleted(self) -> bool:
         """Whether somebody deleted the document, which ends its attempts; False if Postgres does not say so soon."""
         job = self._job
@@ -251,14 +256,13 @@ class Attempt:
             end = "lost"
         else:
             error = self._error_of(work)
-            has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
             stage = self._tracker.stage if self._tracker else "queued"
             ending = Ending(
                 job=self._job,
                 stop=self._lease.stop,
                 error=error,
                 stage=stage,
-                has_advanced=has_advanced,
+                has_advanced=self._has_advanced(),
                 pauses=self._pipeline.pauses if self._pipeline else (),
                 usage=self._context.usage if self._context else Usage(),
             )
