@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from pydantic import BaseModel
 
-from arqueduct import metrics
+from arqueduct import metrics, storable
 from arqueduct.database import Driver, Transaction
 from arqueduct.errors import DocumentDeleted, JobTimeout, LeaseLost, TimeIsUp
 from arqueduct.eta import JOB
@@ -205,10 +205,14 @@ class Attempt:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
             await self._add_usage(transaction.driver)
-            ended = await jobs.complete(transaction.driver, job.id, job.fence)
+            ended = await jobs.complete(transaction.driver, job.id, job.fence, message=self._remark())
             if ended is None:
                 raise LeaseLost
         self._ended = ended
+
+    def _remark(self) -> str | None:
+        found = self._context.facts.get("remark") if self._context else None
+        return None if found is None else storable.text(str(found))
 
     async def _spend(self) -> None:
         """Before an end that many share. What is written is not added once more if a cancel comes before it."""
