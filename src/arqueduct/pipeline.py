@@ -165,6 +165,9 @@ class StageContext:
     """What made the text as it is now: extractor and options, then each stage that rewrote it."""
     is_time_up: bool = False
     """The job has used the time it may run at a stretch: begin nothing more, and call `checkpoint`."""
+    has_advanced: bool = False
+    """Set it where this attempt got further than those before it in a way that overall progress does not tell: its job
+    is then put aside when its time is up, and not failed. Only for what the next attempt does not do again."""
     kept_recipe: str | None = None
     """The `text_recipe` under which the text was last put beside its blob, or taken from there."""
     facts: dict[str, Any] = field(default_factory=dict)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pypdfium2 as pdfium  # type: ignore[import-untyped]  # ships no types
 import pytest
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]  # ships no types
@@ -12,13 +14,14 @@ from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # sh
 
 from arqueduct.artifacts import Page, read_lines
 from arqueduct.database import Database
-from arqueduct.errors import DocumentHasNoText, DocumentTimeout
+from arqueduct.errors import DocumentHasNoText, DocumentTimeout, PagesNotRecognised, by_code
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
 from arqueduct.installed import of_registry
 from arqueduct.pipeline import registry
 from arqueduct.settings import Settings
-from arqueduct_worker.parsing import ocr
+from arqueduct_worker.parsing import child, messages, ocr
+from arqueduct_worker.parsing.pdf import extract as extract_pdf
 from arqueduct_worker.parsing.pool import ParserPool
 from tests.integration.test_parsers import is_gone, pdf, pids, silent
 from tests.integration.worker import TestWorker, row, submit, until, working
@@ -125,9 +128,73 @@ async def test_a_page_on_which_it_fails_keeps_what_it_has(tmp_path: Path, monkey
     source = pdf(tmp_path / "typed.pdf", "Typed")
     page = pdfium.PdfDocument(source)[0]
     broken = ocr.Scans("always", ("nothing",))
-    assert broken.text_of(page, "Typed") == "Typed"
+    assert (broken.text_of(page, "Typed"), broken.unread) == ("Typed", 1)
     monkeypatch.setattr(ocr, "PAGE_SECONDS", 0.001)
-    assert ocr.Scans("always", ("eng",)).text_of(page, "Typed") == "Typed"
+    hurried = ocr.Scans("always", ("eng",))
+    assert (hurried.text_of(page, "Typed"), hurried.unread) == ("Typed", 1)
+
+
+async def test_a_page_that_cannot_be_drawn_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Any) -> Any:
+        raise pdfium.PdfiumError("no")
+
+    monkeypatch.setattr(ocr, "_drawn", refuse)
+    scans = ocr.Scans("always", ("eng",))
+    pages = list(extract_pdf(pdf(tmp_path / "typed.pdf", "Typed"), 10, {}, silent, scans=scans))
+    assert ([page.text.strip() for page in pages], scans.unread) == (["Typed"], 1)
+
+
+def request(source: Path) -> messages.Extract:
+    return messages.Extract(
+        source=str(source),
+        format=Format.PDF,
+        target=str(source.with_suffix(".pages")),
+        max_pages=10,
+        max_text_chars=1000,
+        ocr="missing",
+        ocr_languages=("eng",),
+    )
+
+
+async def test_where_recognising_failed_for_want_of_time_it_is_worth_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "PAGE_SECONDS", 0.001)
+    answer = await asyncio.to_thread(child.serve, request(scan(tmp_path, SAID)), silent)
+    assert isinstance(answer, messages.Failed)
+    assert by_code(answer.code) is PagesNotRecognised
+    answer = await asyncio.to_thread(child.serve, request(scan(tmp_path, SAID, typed="Typed")), silent)
+    assert isinstance(answer, messages.Done)
+    assert (answer.pages, answer.unread) == (2, 1)
+
+
+class Hurried:
+    """Parsers that do not recognise a page the first time."""
+
+    def __init__(self, parsers: Any) -> None:
+        self._parsers = parsers
+        self.asked = 0
+
+    async def extract(self, *args: Any, **options: Any) -> Any:
+        self.asked += 1
+        found = await self._parsers.extract(*args, **options)
+        return msgspec.structs.replace(found, unread=int(self.asked == 1))
+
+    async def chunk(self, *args: Any, **options: Any) -> Any:
+        return await self._parsers.chunk(*args, **options)
+
+
+async def test_a_text_with_gaps_is_told_and_no_other_job_takes_it(worker: TestWorker, me: NewIdentity) -> None:
+    parsers = Hurried(worker.services.parsers)
+    hurried = replace(worker, services=replace(worker.services, parsers=cast("Any", parsers)))
+    said = []
+    for _ in range(3):
+        job = await submit(hurried, me, b"The same bytes.", format=Format.TEXT)
+        await hurried.run(job.id)
+        ended = await row(worker.services.database, job.id)
+        said.append((ended["state"], ended["message"] and ended["message"].split(";")[0]))
+    assert said == [("completed", "1 page could not be recognised"), ("completed", None), ("completed", None)]
+    assert parsers.asked == 2, "the third takes what the second read"
 
 
 async def test_a_huge_page_is_drawn_with_fewer_dots(tmp_path: Path) -> None:

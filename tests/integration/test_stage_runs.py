@@ -175,6 +175,18 @@ async def test_what_does_not_fit_is_dropped_and_counted(
     assert metrics.stage_runs_dropped._value.get() - before == len(STAGES) + 2 - 3
 
 
+async def test_a_run_that_is_nonsense_is_dropped_alone(worker: TestWorker, me: NewIdentity, owner: Owner) -> None:
+    before = metrics.stage_runs_dropped._value.get()
+    log = worker.services.runs
+    job = new_id()
+    for number in range(20):
+        log._take(a_run(me, job_id=job, stage="\0" if number == 13 else f"stage {number}"))
+    await log.flush()
+    assert set(await runs_of(owner, job)) == {f"stage {number}" for number in range(20) if number != 13}
+    assert metrics.stage_runs_dropped._value.get() - before == 1
+    assert await recount(owner) == await sums(owner)
+
+
 async def test_runs_wait_while_postgres_is_away(worker: TestWorker, me: NewIdentity, owner: Owner) -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing", Role.WORKER, pool_size=2)
     away = RunLog(nowhere)

@@ -130,6 +130,19 @@ async def test_a_listing_has_every_file_once_with_its_size_and_time(
     assert all(before < file.modified < datetime.now(UTC) + timedelta(minutes=1) for file in files)
 
 
+async def test_where_a_listing_has_an_order_it_goes_on_behind_a_key(
+    storage: Storage, file_of: Callable[[bytes], Path]
+) -> None:
+    keys = [f"a/{number}/original" for number in range(9)]
+    for key in reversed(keys):
+        await storage.put_file(key, file_of(b"four"))
+    found = [file.key for page in [page async for page in storage.pages("a", after=keys[4])] for file in page]
+    if storage.is_in_order:
+        assert found == keys[5:]
+    else:
+        assert sorted(found) == keys
+
+
 async def test_a_listing_of_nothing_is_empty(storage: Storage) -> None:
     assert [page async for page in storage.pages("nothing")] == []
 

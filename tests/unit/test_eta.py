@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -27,6 +29,9 @@ from arqueduct.eta import (
     together,
     wait,
 )
+from arqueduct.ids import new_id
+from arqueduct.pipeline import Stage, StageContext
+from arqueduct_worker import tracker
 
 logs = st.floats(-7, 14)
 variances = st.floats(0, 9)
@@ -285,6 +290,40 @@ def test_a_run_picked_out_of_all_is_as_likely_as_it_has_weight() -> None:
     assert usual
     assert math.exp(usual.mean) == pytest.approx(100**0.25)
     assert usual.variance > 1
+
+
+class Hasty(Stage):
+    """A stage whose reports come from the test."""
+
+    name = "hasten"
+    label = "hastening"
+    weight = 1.0
+
+    async def run(self, context: StageContext) -> None:
+        raise NotImplementedError
+
+
+async def test_a_pace_of_late_is_known_to_the_end_of_a_stage_that_reports_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    paces: list[float | None] = []
+
+    def left(*asked: Any) -> None:
+        paces.append(asked[-1])
+
+    monkeypatch.setattr(tracker, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(tracker, "left_of_job", left)
+    job = SimpleNamespace(id=new_id(), kind="test", fence=1, progress=0.0)
+    silent = SimpleNamespace(say=lambda _: None)
+    tracked = tracker.Tracker(cast("Any", job), [Hasty()], cast("Any", silent), Rates([]))
+    tracked.begin(Hasty())
+    for number in range(1, 1001):
+        now += 1.0 if number <= 500 else 2.0
+        tracked.report(number, 1000, "pages", None)
+    assert None not in paces[100:]
+    assert paces[450] == pytest.approx(1 / 1000)
+    assert paces[-1] == pytest.approx(1 / 2000), "the first half was twice as quick"
 
 
 def _mean(guess: Guess) -> float:

@@ -98,3 +98,11 @@ def test_the_steps_of_a_job_are_bounded_together() -> None:
     SimulateOptions.model_validate({"steps": [step] * 5})
     with pytest.raises(ValidationError, match="5,000 units in all"):
         SimulateOptions.model_validate({"steps": [step] * 6})
+
+
+def test_steps_that_are_drawn_are_bounded_as_those_that_are_scripted() -> None:
+    drawn = {"steps": 50, "most_units": 1000}
+    SimulateOptions.model_validate({"random": {"steps": 50, "most_units": 100}})
+    with pytest.raises(ValidationError, match="5,000 units in all"):
+        SimulateOptions.model_validate({"random": drawn})
+    SimulateOptions.model_validate({"steps": STEPS, "random": drawn})

@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 from pydantic import BaseModel
 
-from arqueduct import metrics
+from arqueduct import metrics, storable
 from arqueduct.database import Driver, Transaction
 from arqueduct.errors import DocumentDeleted, JobTimeout, LeaseLost, TimeIsUp
 from arqueduct.eta import JOB
@@ -205,10 +205,14 @@ class Attempt:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
             await self._add_usage(transaction.driver)
-            ended = await jobs.complete(transaction.driver, job.id, job.fence)
+            ended = await jobs.complete(transaction.driver, job.id, job.fence, message=self._remark())
             if ended is None:
                 raise LeaseLost
         self._ended = ended
+
+    def _remark(self) -> str | None:
+        found = self._context.facts.get("remark") if self._context else None
+        return None if found is None else storable.text(str(found))
 
     async def _spend(self) -> None:
         """Before an end that many share. What is written is not added once more if a cancel comes before it."""
@@ -231,6 +235,11 @@ class Attempt:
             return work.exception()
         return None if self._lease.stop else RuntimeError("The stage cancelled itself.")
 
+    def _has_advanced(self) -> bool:
+        if self._context is not None and self._context.has_advanced:
+            return True
+        return self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
+
     async def _is_deleted(self) -> bool:
         """Whether somebody deleted the document, which ends its attempts; False if Postgres does not say so soon."""
         job = self._job
@@ -251,14 +260,13 @@ class Attempt:
             end = "lost"
         else:
             error = self._error_of(work)
-            has_advanced = self._tracker is not None and self._tracker.reached > self._job.progress + LEAST_ADVANCE
             stage = self._tracker.stage if self._tracker else "queued"
             ending = Ending(
                 job=self._job,
                 stop=self._lease.stop,
                 error=error,
                 stage=stage,
-                has_advanced=has_advanced,
+                has_advanced=self._has_advanced(),
                 pauses=self._pipeline.pauses if self._pipeline else (),
                 usage=self._context.usage if self._context else Usage(),
             )

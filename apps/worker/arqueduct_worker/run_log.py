@@ -40,6 +40,8 @@ REFRESH_SECONDS = 5.0
 STOP_SECONDS = 2.0
 """For the last batch of a process that ends."""
 LARGEST = 2**31 - 1
+NONSENSE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
+"""What one run can do to a statement of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,7 @@ class RunLog:
         self.rates = Rates()
         self._database = database
         self._waiting: deque[Run] = deque()
+        self._most = BATCH
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._looked = float("-inf")
@@ -154,7 +157,7 @@ class RunLog:
         """Writes all that wait; they go on waiting where Postgres is away."""
         async with self._writing:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
                 if not await self._write(batch):
                     return
 
@@ -169,6 +172,7 @@ class RunLog:
         try:
             async with self._database.autocommit() as driver:
                 metrics.stage_runs.inc(await stage_runs.note(driver, batch, time.monotonic()))
+            self._most = min(BATCH, 2 * self._most)
         except DependencyUnavailable as error:
             log.warning("runs not written yet", error=str(error), runs=len(batch))
             self._put_back(batch)
@@ -176,10 +180,22 @@ class RunLog:
         except asyncio.CancelledError:
             self._put_back(batch)
             raise
-        except Exception:  # nonsense in one must not silence all others
+        except NONSENSE as error:
+            self._narrow_down(batch, error)
+        except Exception:
             log.exception("runs refused", runs=len(batch))
             metrics.stage_runs_dropped.inc(len(batch))
         return True
+
+    def _narrow_down(self, batch: Sequence[Run], error: Exception) -> None:
+        """Drops a run that is refused alone, and has fewer written together until it is: nonsense in one must not
+        silence all others."""
+        if len(batch) > 1:
+            self._most = len(batch) // 2
+            self._put_back(batch)
+        else:
+            log.error("run refused", run=batch[0], error=str(error))
+            metrics.stage_runs_dropped.inc()
 
     def _put_back(self, batch: Sequence[Run]) -> None:
         kept = batch[: max(MOST - len(self._waiting), 0)]

@@ -22,6 +22,8 @@ ESTIMATE_SECONDS = 0.1
 LATELY = 0.25
 """Of the time a stage has taken: what it did since then is its pace of late."""
 KEPT_REPORTS = 64
+"""As many reach back over more than half of a stage: each is kept at least a `KEPT_REPORTS`th of its time after the
+one before."""
 
 
 class Tracker:
@@ -103,12 +105,16 @@ class Tracker:
         """Share of the stage a second, since what was reported a quarter of its time ago."""
         before = now - LATELY * (now - self._began)
         old = next(((at, had) for at, had in reversed(self._reports) if at <= before), None)
-        if not self._reports or self._reports[-1][1] < done:
+        if not self._reports or self._is_news(now, done):
             self._reports.append((now, done))
         if old is None:
             return None
         at, had = old
         return max(done - had, 0.0) / (now - at) if now > at else None
+
+    def _is_news(self, now: float, done: float) -> bool:
+        at, had = self._reports[-1]
+        return had < done and now - at >= (now - self._began) / KEPT_REPORTS
 
     def _say(self, done: int, total: int, unit: str, message: str | None, *, is_new_stage: bool) -> None:
         self.reached = max(self.reached, overall(self._span, done, total))

@@ -18,6 +18,7 @@ __all__ = [
     "MissingFile",
     "OriginalAway",
     "OriginalRemoved",
+    "PagesNotRecognised",
     "ParserCrashed",
     "ParserKilled",
     "RangeNotSatisfiable",
@@ -131,6 +132,12 @@ class DocumentHasNoText(PermanentError):
     """The file has no text; it may be a scan."""
 
     advice = "Process it with a profile that recognises pages (docs/profiles.md), or upload a copy that has text."
+
+
+class PagesNotRecognised(TransientError):
+    """None of the pages could be recognised; text recognition failed or took too long."""
+
+    advice = "It is tried again by itself. If it comes again, look at the worker's log and at how busy its machine is."
 
 
 class DocumentTimeout(PermanentError):

@@ -14,6 +14,7 @@ import asyncpg
 
 from arqueduct import __version__, events, storable
 from arqueduct.database import Driver
+from arqueduct.errors import LeaseLost
 from arqueduct.events import JobMessage
 from arqueduct.lifecycle import JobState, Outcome
 from arqueduct.repositories.statements import moving, noting
@@ -30,6 +31,7 @@ __all__ = [
     "eta_range",
     "fail",
     "heartbeat",
+    "hold",
     "message_of",
     "note_created",
     "pause_running",
@@ -208,6 +210,8 @@ _CANCEL_RUNNING = moving(
     outcome=Outcome.CANCELLED,
 )
 
+_HOLD = "SELECT id FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running' FOR NO KEY UPDATE"
+
 _USE = """
     UPDATE jobs SET tokens = tokens + $3, embedding_requests = embedding_requests + $4, cache_hits = cache_hits + $5,
         pages = $6, chunks = $7
@@ -300,6 +304,16 @@ async def add_usage(
 ) -> None:
     """What an attempt has cost, and what it made if it completes; in the transaction of its end, before that."""
     await driver.execute(_USE, job_id, fence, tokens, embedding_requests, cache_hits, pages, chunks)
+
+
+async def hold(driver: Driver, job_id: UUID, fence: int) -> None:
+    """Nobody takes the job from this attempt until the transaction ends, which is to be soon: heartbeats skip it.
+
+    For what a job writes before its end. Documents and blobs are locked before jobs, so call it after what it fences.
+    Raises `LeaseLost`.
+    """
+    if await driver.fetchval(_HOLD, job_id, fence) is None:
+        raise LeaseLost
 
 
 async def complete(

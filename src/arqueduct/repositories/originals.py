@@ -21,6 +21,8 @@ __all__ = [
     "UNFINISHED",
     "Original",
     "chill",
+    "count_files",
+    "count_resting",
     "find",
     "held",
     "is_wanted",
@@ -46,6 +48,13 @@ _WANTED_HOT = f"""
             OR EXISTS (SELECT FROM jobs j WHERE j.document_id = d.id AND j.state IN {UNFINISHED}
                 AND j.kind NOT IN {MOVING})
         )
+    )
+"""
+
+_RESTING = f"""
+    FROM blobs b WHERE place = 'hot' AND id > $1 AND NOT {_WANTED_HOT} AND EXISTS (
+        SELECT FROM documents d WHERE d.blob_id = b.id AND d.deleted_at IS NULL AND d.archived_at IS NOT NULL
+            AND d.original_removed_at IS NULL
     )
 """
 
@@ -118,13 +127,27 @@ async def readable(driver: Driver, document_id: UUID) -> Original:
 async def resting(driver: Driver, *, after: UUID, most: int) -> list[Original]:
     """Hot originals of the tenant that only archived documents have, by id."""
     rows = await driver.fetch(
-        f"SELECT {_COLUMNS} FROM blobs b WHERE place = 'hot' AND id > $1 AND NOT {_WANTED_HOT} "
-        "AND EXISTS (SELECT FROM documents d WHERE d.blob_id = b.id AND d.deleted_at IS NULL "
-        "AND d.archived_at IS NOT NULL AND d.original_removed_at IS NULL) ORDER BY id LIMIT $2",
+        f"SELECT {_COLUMNS} {_RESTING} ORDER BY id LIMIT $2",
         after,
         most,
     )
     return [_original(row) for row in rows]
+
+
+async def count_resting(driver: Driver, *, after: UUID) -> int:
+    """How many `resting` would return."""
+    found: int = await driver.fetchval(f"SELECT count(*) {_RESTING}", after)
+    return found
+
+
+async def count_files(driver: Driver) -> int:
+    """About how many files the tenant has in the storage: those that a row names."""
+    found: int = await driver.fetchval(
+        "SELECT (SELECT count(*) FROM blobs WHERE tenant_id = current_tenant() AND place <> 'removed') + (SELECT "
+        "count(DISTINCT (blob_id, text_recipe)) FROM documents WHERE tenant_id = current_tenant() "
+        "AND deleted_at IS NULL AND text_recipe IS NOT NULL)"
+    )
+    return found
 
 
 async def is_wanted(driver: Driver, blob_id: UUID) -> bool:

@@ -15,6 +15,7 @@ import asyncpg
 from arqueduct import storable
 from arqueduct.database import Driver
 from arqueduct.errors import UpkeepUnderWay
+from arqueduct.repositories import jobs
 from arqueduct.repositories.originals import UNFINISHED
 from arqueduct.repositories.retention import Position
 
@@ -216,8 +217,12 @@ async def report_of(driver: Driver, job_id: UUID) -> dict[str, Any]:
     return found or {}
 
 
-async def write_report(driver: Driver, job_id: UUID, report: dict[str, Any]) -> None:
-    """In the transaction of what it tells, so that it is done and told, or neither."""
+async def write_report(driver: Driver, job_id: UUID, fence: int, report: dict[str, Any]) -> None:
+    """In the transaction of what it tells, and after it, so that it is done and told, or neither.
+
+    Raises `LeaseLost` if the attempt no longer owns the job.
+    """
+    await jobs.hold(driver, job_id, fence)
     await driver.execute(
         "UPDATE upkeep_runs SET report = $2::text::jsonb, updated_at = now() WHERE id = $1",
         job_id,

@@ -166,13 +166,18 @@ class Storage:
                 await asyncio.to_thread(local.remove_leftovers, self._root / prefix)
         return deleted
 
-    async def pages(self, prefix: str) -> AsyncIterator[list[StoredFile]]:
-        """The files below `prefix`, a thousand at a time, in an order of the storage's own.
+    @property
+    def is_in_order(self) -> bool:
+        """Whether `pages` come by key. A local disk lists in an order of its own, which may be another each time."""
+        return self._root is None
+
+    async def pages(self, prefix: str, *, after: str | None = None) -> AsyncIterator[list[StoredFile]]:
+        """The files below `prefix`, a thousand at a time; with `after`, where they are in order, those behind that key.
 
         What comes or goes meanwhile may be in it or not.
         """
         _valid(prefix)
-        found = obstore.list(self._store, prefix, chunk_size=PAGE)
+        found = obstore.list(self._store, prefix, offset=after if self.is_in_order else None, chunk_size=PAGE)
         while True:
             with failures.translated(prefix):
                 page = await anext(found, None)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from arqueduct.artifacts import Page, read_lines, writing
-from arqueduct.errors import ArqueductError, DocumentCorrupt, DocumentHasNoText, DocumentTooComplex
+from arqueduct.errors import ArqueductError, DocumentCorrupt, DocumentHasNoText, DocumentTooComplex, PagesNotRecognised
 from arqueduct.formats import Format
 from arqueduct_worker.parsing.messages import (
     ChunkText,
@@ -120,17 +120,19 @@ def _extract(request: Extract, tell: Tell) -> Done:
     metadata: dict[str, str] = {}
     pages = chars = 0
     found = False
+    scans = _scans(request)
     with writing(Path(request.target)) as write:
-        for page in _pages(request, metadata, tell):
+        for page in _pages(request, metadata, tell, scans):
             pages += 1
             chars += len(page.text)
             found = found or (not page.text.isspace() and page.text != "")
             _check_chars(chars, request.max_text_chars)
             write(page)
+        unread = scans.unread if scans else 0
         if not found:
-            raise DocumentHasNoText
+            raise PagesNotRecognised if unread else DocumentHasNoText
     title = metadata.pop("title", None)
-    return Done(pages=pages, chars=chars, title=title, metadata=metadata, resident=_resident())
+    return Done(pages=pages, chars=chars, title=title, metadata=metadata, unread=unread, resident=_resident())
 
 
 def _check_chars(chars: int, most: int) -> None:
@@ -139,13 +141,13 @@ def _check_chars(chars: int, most: int) -> None:
     check_length(chars, most)
 
 
-def _pages(request: Extract, metadata: dict[str, str], tell: Tell) -> Iterator[Page]:
+def _pages(request: Extract, metadata: dict[str, str], tell: Tell, scans: "Scans | None") -> Iterator[Page]:
     """Each extractor is loaded when the first document of its format comes."""
     path, chars = Path(request.source), request.max_text_chars
     if request.format is Format.PDF:
         from arqueduct_worker.parsing import pdf
 
-        yield from pdf.extract(path, request.max_pages, metadata, tell, scans=_scans(request))
+        yield from pdf.extract(path, request.max_pages, metadata, tell, scans=scans)
     elif request.format is Format.DOCX:
         from arqueduct_worker.parsing import docx
 
@@ -163,7 +165,7 @@ def _pages(request: Extract, metadata: dict[str, str], tell: Tell) -> Iterator[P
 
 
 def _scans(request: Extract) -> "Scans | None":
-    if request.ocr == "never":
+    if request.ocr == "never" or request.format is not Format.PDF:
         return None
     from arqueduct_worker.parsing.ocr import Scans
 

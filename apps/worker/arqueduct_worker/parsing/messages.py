@@ -66,6 +66,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     chunks: int = 0
     title: str | None = None
     metadata: dict[str, str] = {}
+    unread: int = 0
+    """Pages that could not be recognised this time."""
     resident: int = 0
 
 

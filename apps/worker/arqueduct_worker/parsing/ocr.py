@@ -49,19 +49,23 @@ class Scans:
         home = _home()
         if home is None:
             raise RuntimeError("Text recognition is not installed.")
+        self.unread = 0
+        """Pages that were to be recognised and could not be, now: perhaps another time."""
         self._reads_all = mode == "always"
         self._command = [str(home / "bin/tesseract"), "stdin", "stdout", "-l", "+".join(wanted)]
         self._environment = {"TESSDATA_PREFIX": str(_data(home)), "OMP_THREAD_LIMIT": "1"}
 
     def text_of(self, page: Any, text: str) -> str:
-        """The text of a page that has `text` already. Where nothing is recognised, it keeps that."""
+        """The text of a page that has `text` already. Where nothing is recognised, or it fails, it keeps that."""
         has_text = any(character.isalnum() for character in text)
         if has_text and not self._reads_all:
             return text
-        return self._read(*_drawn(page)) or text
+        found = self._read(*_drawn(page))
+        self.unread += found is None
+        return found or text
 
-    def _read(self, picture: bytes, dots: int) -> str:
-        """Empty where Tesseract fails: one page is no reason to refuse a document."""
+    def _read(self, picture: bytes, dots: int) -> str | None:
+        """None where Tesseract fails: one page is no reason to refuse a document."""
         try:
             done = subprocess.run(
                 [*self._command, "--dpi", str(dots)],
@@ -74,10 +78,10 @@ class Scans:
             )
         except subprocess.TimeoutExpired:
             log.warning("a page was not recognised within %g seconds", PAGE_SECONDS)
-            return ""
+            return None
         if done.returncode:
             log.warning("tesseract ended with %d: %s", done.returncode, done.stderr[-300:])
-            return ""
+            return None
         return done.stdout.decode("utf-8", "replace").replace("\f", "").strip()
 
 

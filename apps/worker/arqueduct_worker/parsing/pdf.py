@@ -76,13 +76,23 @@ def _page_text(document: Any, index: int, scans: Scans | None) -> str | None:
         textpage = page.get_textpage()
         try:
             text = _tidy(textpage.get_text_range())
-            return _tidy(scans.text_of(page, text)) if scans else text
+            return _recognised(page, text, scans) if scans else text
         finally:
             textpage.close()
     except pdfium.PdfiumError:
         return None
     finally:
         page.close()
+
+
+def _recognised(page: Any, text: str, scans: Scans) -> str:
+    """A page that cannot be drawn keeps its text, as one that cannot be recognised does."""
+    try:
+        return _tidy(scans.text_of(page, text))
+    except pdfium.PdfiumError as error:
+        log.warning("a page was not drawn: %s", error)
+        scans.unread += 1
+        return text
 
 
 def _tidy(text: str) -> str:

@@ -40,6 +40,8 @@ class Extracted(msgspec.Struct, frozen=True, kw_only=True):
     chars: int
     title: str | None
     metadata: dict[str, str]
+    unread: int = 0
+    """Pages that were to be recognised and could not be, this time."""
 
 
 class Chunked(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +105,9 @@ class ParserPool:
             ),
             on_progress,
         )
-        return Extracted(pages=done.pages, chars=done.chars, title=done.title, metadata=done.metadata)
+        return Extracted(
+            pages=done.pages, chars=done.chars, title=done.title, metadata=done.metadata, unread=done.unread
+        )
 
     async def chunk(
         self,

@@ -81,10 +81,19 @@ class Extract(Stage):
             context.facts.update(
                 pages=extracted.pages, characters=extracted.chars, title=extracted.title, metadata=extracted.metadata
             )
+            if extracted.unread:
+                _remark(context, extracted.unread)
             await kept_text.keep(context)
             metrics.pages.inc(extracted.pages)
         pages = context.facts["pages"]
-        context.progress(pages, pages, "pages")
+        context.progress(pages, pages, "pages", context.facts.get("remark"))
+
+
+def _remark(context: StageContext, unread: int) -> None:
+    """A text with gaps is this attempt's own: whoever processes the document again has them tried again."""
+    pages = "1 page" if unread == 1 else f"{unread:,} pages"
+    context.facts["remark"] = f"{pages} could not be recognised; process the document again to have that tried again"
+    context.recipe.append(f"unread={context.job.job_id}-{context.job.attempt}")
 
 
 def _recipe(context: StageContext, options: ExtractOptions) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Takes a document out of search."""
 
 from arqueduct.pipeline import Stage, StageContext
-from arqueduct.repositories import archive
+from arqueduct.repositories import archive, jobs
 
 __all__ = ["Hide"]
 
@@ -16,3 +16,4 @@ class Hide(Stage):
     async def run(self, context: StageContext) -> None:
         async with context.database.transaction(context.job.tenant_id) as transaction:
             await archive.hide(transaction.driver, context.subject.document_id)
+            await jobs.hold(transaction.driver, context.job.job_id, context.job.attempt)

@@ -7,7 +7,10 @@ wants; deletes copies of bytes that no row names. On its way it measures what is
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+
 from arqueduct import metrics
+from arqueduct.errors import ContentMismatch, NotFound
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import leftovers, originals
 from arqueduct.repositories.originals import Original
@@ -22,12 +25,20 @@ __all__ = ["Optimise"]
 SOME = 50
 """Originals that are looked up together."""
 
-FROZEN, STALE_TEXTS, STALE_COPIES = "frozen", "texts", "copies"
+FROZEN, DAMAGED, STALE_TEXTS, STALE_COPIES = "frozen", "damaged", "texts", "copies"
+GAINED = (FROZEN, STALE_TEXTS, STALE_COPIES)
+SIFTED, MEASURING = "sifted", "measuring"
+"""Places: the last file that was looked at, and what was measured up to it."""
 MEASURED = ("hot", "cold", "texts", "other")
+
+Measured = dict[str, dict[str, int]]
+
+log = structlog.get_logger()
 
 
 class Optimise(Stage):
-    """Counts items. The report tells under `targets` what was gained, and under `measured` what is there."""
+    """Counts originals and files. The report tells under `targets` what was gained and which originals are `damaged`,
+    and under `measured` what is there."""
 
     name = "optimise"
     label = "optimising"
@@ -35,51 +46,80 @@ class Optimise(Stage):
 
     async def run(self, context: StageContext) -> None:
         tally = await Tally.open(context)
-        before = tally.done
+        before = sum(map(tally.rows, GAINED))
+        async with context.database.transaction(context.job.tenant_id) as transaction:
+            resting = await originals.count_resting(transaction.driver, after=_frozen_up_to(tally))
+            files = await originals.count_files(transaction.driver)
+        tally.expect(resting + max(0, files - sum(entry["files"] for entry in _measured(tally).values())))
         await _freeze(context, tally)
-        await _sift(context, tally)
-        metrics.retained.labels("optimised").inc(tally.done - before)
+        measured = await _sift(context, tally)
+        async with context.database.transaction(context.job.tenant_id) as transaction:
+            await tally.put(transaction, measured=measured)
+        metrics.retained.labels("optimised").inc(sum(map(tally.rows, GAINED)) - before)
 
 
 async def _freeze(context: StageContext, tally: Tally) -> None:
-    last = UUID(int=0)
     while True:
         async with context.database.transaction(context.job.tenant_id) as transaction:
-            some = await originals.resting(transaction.driver, after=last, most=SOME)
+            some = await originals.resting(transaction.driver, after=_frozen_up_to(tally), most=SOME)
         if not some:
             return
-        tally.expect(len(some))
         for seen in some:
             context.checkpoint()
             await _freeze_one(context, tally, seen)
-        last = some[-1].id
+            tally.passed(1)
+
+
+def _frozen_up_to(tally: Tally) -> UUID:
+    return UUID(tally.place(FROZEN) or str(UUID(int=0)))
 
 
 async def _freeze_one(context: StageContext, tally: Tally, seen: Original) -> None:
-    copy, size = await cold.freeze(context.storage, context.folder, seen, lambda _: None)
+    try:
+        copy, size = await cold.freeze(context.storage, context.folder, seen, lambda _: None)
+    except (ContentMismatch, NotFound) as error:
+        await _leave(context, tally, seen, error)
+        return
     async with context.database.transaction(context.job.tenant_id) as transaction:
         is_frozen = await originals.chill(transaction.driver, seen, copy, size)
         if is_frozen:
-            await tally.add(transaction, FROZEN, rows=1, bytes=seen.size - size, ids=[seen.id])
+            tally.note(FROZEN, rows=1, bytes=seen.size - size, ids=[seen.id])
+        tally.reach(FROZEN, str(seen.id))
+        await tally.put(transaction)
     if is_frozen:
         await cold.drop(context.storage, seen)
 
 
-async def _sift(context: StageContext, tally: Tally) -> None:
+async def _leave(context: StageContext, tally: Tally, seen: Original, error: Exception) -> None:
+    """An original whose file is not what was uploaded stays as it is, and is told; one is no reason to leave all."""
+    async with context.database.transaction(context.job.tenant_id) as transaction:
+        is_damaged = await originals.find(transaction.driver, seen.id) == seen  # else it was deleted or moved meanwhile
+        if is_damaged:
+            log.error("original is damaged", blob=str(seen.id), key=seen.key, error=str(error))
+            tally.note(DAMAGED, rows=1, ids=[seen.id])
+        tally.reach(FROZEN, str(seen.id))
+        await tally.put(transaction)
+
+
+async def _sift(context: StageContext, tally: Tally) -> Measured:
     """Looks at every file of the tenant once."""
-    measured = {name: {"files": 0, "bytes": 0} for name in MEASURED}
+    measured = _measured(tally)
     grace = timedelta(hours=context.settings.janitor_grace_hours)
     async with context.database.transaction(context.job.tenant_id) as transaction:
         before: datetime = await transaction.driver.fetchval("SELECT now() - $1::interval", grace)
-    for root in everywhere(tenant_prefix(context.job.tenant_id)):
-        async for page in context.storage.pages(root):
-            context.checkpoint()
-            gone = await _remove_stale(context, tally, page, before)
-            for file in page:
-                if file.key not in gone:
-                    _measure(measured, place_of(file.key), file)
-    async with context.database.transaction(context.job.tenant_id) as transaction:
-        await tally.put(transaction, measured=measured)
+    async for page in tally.walk(SIFTED, everywhere(tenant_prefix(context.job.tenant_id))):
+        gone = await _remove_stale(context, tally, page, before)
+        for file in page:
+            if file.key not in gone:
+                _measure(measured, place_of(file.key), file)
+        if context.storage.is_in_order:
+            tally.reach(MEASURING, measured)
+    return measured
+
+
+def _measured(tally: Tally) -> Measured:
+    """By earlier attempts, up to where they got."""
+    return tally.place(MEASURING) or {name: {"files": 0, "bytes": 0} for name in MEASURED}
 
 
 async def _remove_stale(context: StageContext, tally: Tally, page: list[StoredFile], before: datetime) -> set[str]:
@@ -101,7 +141,7 @@ async def _remove_stale(context: StageContext, tally: Tally, page: list[StoredFi
     return {file.key for file in copies} | {old[place].key for place in found.texts}
 
 
-def _measure(measured: dict[str, dict[str, int]], place: Place | None, file: StoredFile) -> None:
+def _measure(measured: Measured, place: Place | None, file: StoredFile) -> None:
     if place is None:
         name = "other"
     elif place.recipe is not None:

@@ -120,8 +120,9 @@ class SimulateOptions(Options):
 
     @model_validator(mode="after")
     def _is_not_too_much(self) -> Self:
-        if sum(step.units for step in self.steps) > MOST_UNITS_IN_ALL:
-            raise ValueError(f"the steps have more than {MOST_UNITS_IN_ALL:,} units in all")
+        drawn = self.random.steps * self.random.most_units
+        if (sum(step.units for step in self.steps) if self.steps else drawn) > MOST_UNITS_IN_ALL:
+            raise ValueError(f"the steps may have more than {MOST_UNITS_IN_ALL:,} units in all")
         return self
 
 
