@@ -51,7 +51,7 @@ class Permission(StrEnum):
     UPKEEP_READ = "upkeep:read"
     """Quotas, policies of retention and their runs, what the storage holds."""
     UPKEEP_WRITE = "upkeep:write"
-    """Set quotas of users and policies of retention; begin runs."""
+    """Set quotas of users and policies of retention; begin runs, and retry them."""
 
 
 _READ = frozenset(

@@ -70,16 +70,19 @@ async def cross_tenant(target: Target, tally: Tally) -> None:
 
 
 async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dict[str, str]:
-    taken = await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
+    await they.post(f"{PREFIX}/documents", files={"file": (f"{MARK}.txt", WORDS)})
     if target.has("/file-sets"):
         form = {"name": (None, MARK), "files": (f"{MARK} in a set.txt", WORDS + b" Again.")}
         made = await they.post(f"{PREFIX}/file-sets", files=form)
         if target.has("/projects") and made.is_success:
             await they.post(f"{PREFIX}/projects", json={"name": MARK, "file_set_id": made.json()["id"]})
-    if target.has("/batches") and taken.is_success:
-        # Whatever state its own job is in by now, this one is made: it is told to put the document away.
-        body = {"action": "document.archive", "document_ids": [taken.json()["document"]["id"]]}
-        await they.post(f"{PREFIX}/batches", json=body)
+    if target.has("/batches") and target.has("/file-sets"):
+        # A document that no job is at: of any other one it would depend on how far that is.
+        form = {"name": (None, f"{MARK} once more"), "files": (f"{MARK} in a batch.txt", WORDS + b" Once more.")}
+        made = await they.post(f"{PREFIX}/file-sets", files=form)
+        if made.is_success:
+            body = {"document_ids": [made.json()["files"][0]["document_id"]]}
+            await they.post(f"{PREFIX}/batches", json=body)
     if target.has("/invitations"):
         await they.post(f"{PREFIX}/invitations", json={"email": f"{MARK}@example.org", "role": "viewer"})
     if target.has("/webhooks"):
@@ -97,6 +100,13 @@ async def _ids_of(they: httpx.AsyncClient, their: Member, target: Target) -> dic
         items = answer.json().get("items", []) if answer.is_success else []
         if items:
             found[table] = items[0].get(field) or items[0]["id"]
+    for table, path, parent in (
+        ("jobs.of_batch", "batches", found.get("jobs.batch")),
+        ("jobs.of_project", "projects", found.get("projects")),
+    ):
+        answer = await they.get(f"{PREFIX}/{path}/{parent}/files")
+        items = answer.json().get("items", []) if answer.is_success else []
+        found |= {table: items[0]["job_id"]} if items else {}
     if "webhook_endpoints" in found:
         told = (await they.get(f"{PREFIX}/webhooks/{found['webhook_endpoints']}/deliveries")).json()["items"]
         found |= {"webhook_deliveries": told[0]["id"]} if told else {}

@@ -7,8 +7,9 @@ from uuid import UUID
 import httpx
 
 from arqueduct.settings import Settings
-from tests.integration.backend import problem, stored_files
+from tests.integration.backend import ingest, problem, stored_files, upload
 from tests.integration.file_sets import SETS, accepted, codes, make, parts
+from tests.integration.test_api_batches import run_children
 from tests.integration.test_api_projects import fold
 from tests.integration.worker import TestWorker
 
@@ -67,6 +68,27 @@ async def test_documents_of_an_archived_set_are_away_before_any_job_ran(api: htt
     assert (await api.post(f"{SETS}/{made['id']}/archive")).json()["batch"]["documents"] == 1
     assert await archived(api) == set(accepted(made))
     problem(await api.post(f"{SETS}/{made['id']}/restore"), 409, "file_set_busy")
+
+
+async def test_a_batch_puts_away_at_once_what_no_job_is_at(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+    done = (await ingest(api, api_worker, *reversed(RHINE)))["id"]
+    busy = (await upload(api, *reversed(NILE)))["document"]["id"]
+
+    async def asked(way: str, **chosen: Any) -> httpx.Response:
+        return await api.post("/api/v1/batches", json={"action": f"document.{way}", **chosen})
+
+    told = problem(await asked("archive", document_ids=[done, busy]), 409, "document_busy")
+    assert busy in told["detail"]
+    assert done not in told["detail"]
+    made = (await asked("archive", filter={})).json()["batch"]
+    assert (made["documents"], await archived(api)) == (1, {done})
+    problem(await asked("archive", document_ids=[done]), 409, "nothing_to_process")
+    problem(await asked("restore", document_ids=[done]), 409, "document_busy")
+    problem(await asked("restore", filter={}), 409, "nothing_to_process")
+    await run_children(api_worker, api, made["id"])
+    restored = (await asked("restore", document_ids=[done])).json()["batch"]
+    await run_children(api_worker, api, restored["id"])
+    assert await archived(api) == set()
 
 
 async def test_an_archived_set_takes_nothing_and_starts_nothing(api: httpx.AsyncClient, api_worker: TestWorker) -> None:

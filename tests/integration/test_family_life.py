@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from arqueduct.database import Database, Driver
+from arqueduct.families import Asked, Counts
 from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import FINAL, JobState
 from arqueduct.repositories import children, documents, folding, live, parents, steering, upkeep
@@ -329,6 +330,46 @@ async def test_a_project_is_made_by_as_many_statements_whatever_its_size(
         asked[files] = [statement for statement in statements if "documents" in statement or "jobs" in statement]
     assert len(asked[2]) == len(asked[200]), "the first may prepare something"
     assert 0 < len(asked[200]) < 40
+
+
+@pytest.mark.parametrize(
+    ("earlier", "since", "counts", "last"),
+    [
+        (Asked.CANCEL, ["cancel", "retry"], Counts(queued=3), None),
+        (Asked.PAUSE, ["pause", "resume"], Counts(queued=3), Asked.RESUME),
+        (Asked.RESUME, ["pause", "resume", "pause"], Counts(paused=3), Asked.PAUSE),
+    ],
+)
+async def test_a_worker_does_not_undo_what_was_asked_since_it_looked(
+    api: httpx.AsyncClient,
+    api_worker: TestWorker,
+    app_database: Database,
+    worker_database: Database,
+    me: NewIdentity,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier: Asked,
+    since: list[str],
+    counts: Counts,
+    last: Asked | None,
+) -> None:
+    parent = await family(app_database, me, 3)
+    for action in since:
+        assert (await api.post(f"/api/v1/batches/{parent}/{action}")).status_code == 200
+
+    async def outdated(_: Driver) -> list[dict[str, Any]]:
+        return [{"job_id": parent, "tenant_id": me.tenant_id, "asked": earlier}]
+
+    async def forgets_nothing(_: Driver) -> None:
+        """As if it came before."""
+
+    monkeypatch.setattr(parents, "asked", outdated)
+    monkeypatch.setattr(parents, "forget_resumed", forgets_nothing)
+    await Families(api_worker.services).see_to()
+    assert (await assert_counted(app_database, me, parent)).counts == counts
+    async with worker_database.transaction() as transaction:
+        held = await parents.hold(transaction.driver, parent)
+    assert held is not None
+    assert held["asked"] == last
 
 
 async def test_several_workers_tell_of_a_parent_once_an_interval(

@@ -237,8 +237,8 @@ TRESPASSES: dict[str, tuple[Trespass, ...]] = {
     "reset_password": (
         Trespass(body={"token": _SECRET, "new_password": "a long sentence for a thief"}, answers=frozenset({401})),
     ),
-    "retry_batch": (Trespass(), Trespass(body={"job_ids": [Their("jobs")]})),
-    "retry_project": (Trespass(), Trespass(body={"job_ids": [Their("jobs")]})),
+    "retry_batch": (Trespass(), Trespass(body={"job_ids": [Their("jobs.of_batch")]})),
+    "retry_project": (Trespass(), Trespass(body={"job_ids": [Their("jobs.of_project")]})),
     "run_project": (Trespass(body={}),),
     "run_retention": (Trespass(body={"dry_run": True}, answers=DONE),),
     "search_passages": (

@@ -175,6 +175,10 @@ async def ids_by_table(owner: Any, who: NewIdentity) -> dict[str, UUID]:
     for name, query in {
         "parents": "SELECT job_id FROM parents WHERE tenant_id = $1 LIMIT 1",
         "jobs.batch": "SELECT id FROM jobs WHERE tenant_id = $1 AND kind = 'batch.run' LIMIT 1",
+        "jobs.of_batch": "SELECT c.id FROM jobs c JOIN jobs p ON p.id = c.parent_id WHERE c.tenant_id = $1 "
+        "AND p.kind = 'batch.run' LIMIT 1",
+        "jobs.of_project": "SELECT c.id FROM jobs c JOIN jobs p ON p.id = c.parent_id WHERE c.tenant_id = $1 "
+        "AND p.kind = 'project.process' LIMIT 1",
     }.items():
         found[name] = await owner.fetchval(query, who.tenant_id)
     return found

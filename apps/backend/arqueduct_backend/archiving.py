@@ -18,14 +18,14 @@ from arqueduct.database import Transaction
 from arqueduct.errors import ProjectUnfinished
 from arqueduct.lifecycle import UNFINISHED
 from arqueduct.permissions import Permission
-from arqueduct.repositories import archive, children, file_sets, projects
+from arqueduct.repositories import file_sets, projects
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
 from arqueduct_backend.access import Acting, needs
 from arqueduct_backend.batch_schemas import BatchAccepted
 from arqueduct_backend.errands import check_quota, point_to
 from arqueduct_backend.family_status import state_of
-from arqueduct_backend.planting import check_number, shown
+from arqueduct_backend.planting import check_number, plant, shown
 from arqueduct_backend.state import State
 
 __all__ = ["MOVED", "move_project", "move_set"]
@@ -120,10 +120,7 @@ async def _plant(
         max_failures=services.settings.max_failures,
         gives_status=False,
     )
-    row = await children.plant(transaction.driver, brood)
-    if kind == ARCHIVE:  # no search finds them from now on, as with a single one
-        await archive.hide_all(transaction.driver, document_ids)
-    return row
+    return await plant(transaction.driver, brood)
 
 
 async def _answer(

@@ -11,6 +11,7 @@ from arqueduct.identity import Identity
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
 from arqueduct.repositories import jobs, quotas
+from arqueduct.repositories.children import INGEST
 from arqueduct.repositories.documents import Listed
 from arqueduct_backend.access import Acting
 from arqueduct_backend.errands import point_to
@@ -20,12 +21,9 @@ from arqueduct_backend.state import State
 from arqueduct_backend.uploads import Upload
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["INGEST", "document_of", "take_in"]
+__all__ = ["document_of", "take_in"]
 
 log = structlog.get_logger()
-
-INGEST = "document.ingest"
-"""The kind of jobs that read documents; every worker has its pipeline."""
 
 
 async def take_in(

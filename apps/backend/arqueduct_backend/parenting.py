@@ -8,13 +8,14 @@ from uuid import UUID
 
 import asyncpg
 
-from arqueduct.errors import NotFound
+from arqueduct.errors import IllegalTransition, NotFound
 from arqueduct.families import Asked
-from arqueduct.lifecycle import Action, JobState, check
+from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
 from arqueduct.repositories import folding, lists, parents
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend.access import Acting
+from arqueduct_backend.retrying import check_children
 from arqueduct_backend.state import State
 from arqueduct_backend.steering import MOST, steer
 
@@ -41,25 +42,34 @@ async def act(
         job = await lists.job(transaction, job_id, without=(), locked=True)
         if held is None or job is None:
             raise NotFound
-        if children is None:
-            _check(action, JobState(job.state), held)
-            if held["asked"] not in ENDING or action not in YIELDING:
-                await parents.set_asked(transaction.driver, job_id, WANTED[action])
+        wanted = children or _children(action, job)
+        _check(action, JobState(job.state), held, is_choice=children is not None)
+        if action is Action.RETRY:
+            await check_children(transaction.driver, job, wanted, is_choice=children is not None)
+        if children is None and (held["asked"] not in ENDING or action not in YIELDING):
+            await parents.set_asked(transaction.driver, job_id, WANTED[action])
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
     await services.dispatcher.announce(folded.rows)
     if action is Action.RESUME:
         await _call_off(services, acting.identity.tenant_id, job_id)
-    wanted = children or _children(action, job)
     for _ in range(0, max(job.children or 1, 1), MOST):  # so many are steered at a time
-        steered = await steer(services, acting, action, wanted)
+        steered = await steer(services, acting, action, wanted, apart=False)
         if not steered.remaining:
             break
     await brought_up_to_date(services, acting.identity.tenant_id, job_id)
 
 
-def _check(action: Action, state: JobState, held: asyncpg.Record) -> None:
-    """Raises `IllegalTransition`. What is paused can be resumed, be it that others run, or are still stopping."""
-    if action is not Action.RESUME or not (held["paused"] or held["asked"] == Asked.PAUSE):
+def _check(action: Action, state: JobState, held: asyncpg.Record, *, is_choice: bool) -> None:
+    """Raises `IllegalTransition`. What is paused can be resumed, be it that others run, or are still stopping; some of
+    those that have ended can be retried while others run, unless all are being ended."""
+    if is_choice:
+        if state in UNFINISHED and held["asked"] in ENDING:
+            raise IllegalTransition(
+                "It is stopping, so what is retried now would be cancelled.",
+                advice="Retry once it has ended.",
+                state=state,
+            )
+    elif action is not Action.RESUME or not (held["paused"] or held["asked"] == Asked.PAUSE):
         check(action, state)
 
 

@@ -10,7 +10,7 @@ import structlog
 from starlette.responses import Response
 
 from arqueduct import models
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
 from arqueduct.errors import (
     ActionUnknown,
     DocumentArchived,
@@ -26,21 +26,20 @@ from arqueduct.errors import (
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, Priority
 from arqueduct.profiles import Profile, payload_of
-from arqueduct.repositories import children, choices, file_sets, installations, lists, profiles, projects
-from arqueduct.repositories.children import BATCH, PROJECT, Brood
+from arqueduct.repositories import archive, children, choices, file_sets, installations, lists, profiles, projects
+from arqueduct.repositories.children import BATCH, INGEST, PROJECT, Brood
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
 from arqueduct_backend.batch_schemas import Batch, BatchAccepted, BatchAsked
 from arqueduct_backend.errands import check_quota, point_to
 from arqueduct_backend.family_schemas import ErrorPolicy
 from arqueduct_backend.family_status import state_of
-from arqueduct_backend.intake import INGEST
 from arqueduct_backend.project_schemas import Project, ProjectAccepted, ProjectAsked, ProjectRunAsked
 from arqueduct_backend.schemas import Job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
-__all__ = ["batch", "check_number", "project", "rerun", "shown"]
+__all__ = ["batch", "check_number", "plant", "project", "rerun", "shown"]
 
 log = structlog.get_logger()
 
@@ -115,7 +114,7 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
         profile = await profiles.resolve(transaction, asked.profile) if asked.profile else None
         if profile is not None and profile.settings.pipeline != asked.action:
             raise ProfileInvalid(f"The profile {profile.name} is for jobs of the kind {profile.settings.pipeline}.")
-        row = await children.plant(
+        row = await plant(
             transaction.driver,
             _brood(
                 services,
@@ -137,6 +136,15 @@ async def batch(services: State, acting: Acting, asked: BatchAsked, response: Re
     await services.dispatcher.dispatch([row])
     log.info("batch made", job=str(answer.job.id), kind=asked.action, documents=answer.batch.documents)
     return answer
+
+
+async def plant(driver: Driver, brood: Brood) -> asyncpg.Record:
+    """A batch. Where it archives documents, which the caller holds and knows to be idle, no search finds them from now
+    on, as with a single one."""
+    row = await children.plant(driver, brood)
+    if brood.kind == ARCHIVE:
+        await archive.hide_all(driver, brood.document_ids)
+    return row
 
 
 async def shown(transaction: Transaction, services: State, job_id: UUID) -> BatchAccepted:
@@ -224,26 +232,28 @@ async def _documents_of(transaction: Transaction, asked: BatchAsked, most: int) 
         check_number(len(wanted), most)
         found = await _named(transaction, wanted, asked.action, of_archived=of_archived)
     elif asked.filter is not None and asked.filter.archived in (None, of_archived):
-        is_idle = True if asked.action == INGEST else None
+        is_idle = True if asked.action in BUILT_IN else None
         meant = replace(asked.filter.filter(), archived=of_archived, is_idle=is_idle)
         found = await choices.chosen(transaction.driver, meant, limit=most + 1)
         check_number(len(found), most)
     else:
         found = []
-    if asked.action == INGEST:
-        found = await _idle(transaction, found, is_named=asked.document_ids is not None)
+    if asked.action in BUILT_IN:
+        found = await _idle(transaction, found, asked.action, is_named=asked.document_ids is not None)
     if not found:
         raise NothingToProcess
     return found
 
 
-async def _idle(transaction: Transaction, found: Sequence[UUID], *, is_named: bool) -> Sequence[UUID]:
-    """Without those that are being processed; they are held, so that nobody begins. Raises `DocumentBusy`."""
-    await children.hold(transaction.driver, found)
-    busy = await children.busy(transaction.driver, found)
+async def _idle(transaction: Transaction, found: Sequence[UUID], action: str, *, is_named: bool) -> Sequence[UUID]:
+    """Without those that are being processed or, if they are to be moved, have any job that is not finished; they are
+    held, so that nobody begins. Raises `DocumentBusy`."""
+    held = await children.hold(transaction.driver, found, of_archived=action == RESTORE)
+    busy = await (children if action == INGEST else archive).busy(transaction.driver, list(held))
     if busy and is_named:
-        raise DocumentBusy(f"{len(busy):,} of these documents are being processed already: {_some(busy)}.")
-    return [document_id for document_id in found if document_id not in busy]
+        raise DocumentBusy(f"{len(busy):,} of these documents have jobs that are not finished: {_some(busy)}.")
+    idle = held - busy
+    return [document_id for document_id in found if document_id in idle]
 
 
 async def _named(transaction: Transaction, wanted: Sequence[UUID], action: str, *, of_archived: bool) -> list[UUID]:

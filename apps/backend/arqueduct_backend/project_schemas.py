@@ -89,16 +89,21 @@ class ChildChoice(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         use_attribute_docstrings=True,
-        json_schema_extra={"examples": [{"error_code": "dependency_unavailable"}, {"job_ids": []}]},
+        json_schema_extra={
+            "examples": [
+                {"error_code": "dependency_unavailable"},
+                {"job_ids": ["019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"]},
+            ]
+        },
     )
     error_code: Code | None = None
-    job_ids: Annotated[list[UUID] | None, Field(max_length=MOST_NAMED)] = None
+    job_ids: Annotated[list[UUID] | None, Field(min_length=1, max_length=MOST_NAMED)] = None
     with_cancelled: bool = False
     """Those too that were cancelled."""
 
     @property
     def is_named(self) -> bool:
-        return bool(self.model_fields_set)
+        return self.error_code is not None or self.job_ids is not None or self.with_cancelled
 
 
 class ProjectRun(Answer):

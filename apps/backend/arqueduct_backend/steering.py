@@ -10,7 +10,7 @@ import structlog
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import Action
 from arqueduct.permissions import check_kinds, withheld
-from arqueduct.repositories import steering
+from arqueduct.repositories import steering, upkeep
 from arqueduct.repositories.steering import JobFilter
 from arqueduct_backend.access import Acting
 from arqueduct_backend.overseeing import Steered
@@ -28,15 +28,17 @@ PAUSES = (0.05, 0.2, 0.5)
 """Seconds before jobs that somebody held are tried again. Who holds one is about to commit."""
 
 
-async def steer(services: State, acting: Acting, action: Action, wanted: JobFilter) -> Steered:
-    """Does it to the caller's jobs that fit and whose state allows it. Kinds that he may not steer do not fit.
+async def steer(services: State, acting: Acting, action: Action, wanted: JobFilter, *, apart: bool = True) -> Steered:
+    """Does it to the caller's jobs that fit and whose state allows it. Kinds that he may not steer do not fit, and runs
+    of upkeep are retried by themselves only. `apart`: not because it is done to their family.
 
     A job is changed once, also when it fits again meanwhile, as one that was retried and failed at once does. Raises
     `Forbidden` if he names such a kind, and `DependencyUnavailable`; what was committed before stays.
     """
     caller = acting.identity
     check_kinds(caller.permissions, wanted.kinds or (), steers=True)
-    wanted = replace(wanted, without=withheld(caller.permissions, steers=True))
+    withheld_kinds = withheld(caller.permissions, steers=True)
+    wanted = replace(wanted, without=[*withheld_kinds, *(upkeep.KINDS if action is Action.RETRY else ())])
     changed: set[UUID] = set()
     asked: set[UUID] = set()
     for pause in (*PAUSES, None):
@@ -44,7 +46,7 @@ async def steer(services: State, acting: Acting, action: Action, wanted: JobFilt
         fresh = [job_id for job_id in found if job_id not in changed | asked][: MOST - len(changed | asked)]
         for start in range(0, len(fresh), BATCH):
             named = replace(wanted, ids=fresh[start : start + BATCH])
-            done = await _apply(services, acting, action, named)
+            done = await _apply(services, acting, action, named, apart=apart)
             changed.update(row["id"] for row in done.rows)
             asked.update(done.asked)
         remaining = await _remaining(services, caller, action, wanted)
@@ -62,10 +64,12 @@ async def _find(services: State, caller: Identity, action: Action, wanted: JobFi
         return await steering.matching(transaction.driver, action, wanted, limit=MOST)
 
 
-async def _apply(services: State, acting: Acting, action: Action, wanted: JobFilter) -> steering.Changed:
+async def _apply(
+    services: State, acting: Acting, action: Action, wanted: JobFilter, *, apart: bool
+) -> steering.Changed:
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
         ids = await steering.matching(transaction.driver, action, wanted, limit=BATCH, locked=True)
-        done = await steering.apply(transaction.driver, action, ids)
+        done = await steering.apply(transaction.driver, action, ids, apart=apart)
         if ids:
             await acting.note(transaction, after={"job_ids": [str(job_id) for job_id in ids]})
     await services.dispatcher.dispatch(done.rows)

@@ -94,6 +94,8 @@ class Families:
             async with services.database.transaction(tenant_id) as transaction:
                 driver = transaction.driver
                 ids = await steering.matching(driver, action, children, limit=BATCH, locked=True)
+                if not await parents.is_asked(driver, parent_id, asked):
+                    return  # somebody asked for something else since
                 done = await steering.apply(driver, action, ids)
             await services.dispatcher.dispatch(done.rows)
             await services.dispatcher.tell(action, done.asked)

@@ -1065,6 +1065,8 @@ export interface paths {
         /**
          * Retry Job
          * @description Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used.
+         *
+         *     Not one whose document was given a newer job since. A run of retention or of the storage needs `upkeep:write`.
          */
         post: operations["retry_job"];
         delete?: never;
@@ -1146,7 +1148,8 @@ export interface paths {
          * Retry Jobs
          * @description Puts failed and cancelled jobs back into the queue, where their document is still there; 10,000 a request.
          *
-         *     Name the state to leave cancelled ones alone.
+         *     Name the state to leave cancelled ones alone. Passed over are jobs whose document was given a newer one since, and
+         *     runs of retention and of the storage, which are retried one by one.
          */
         post: operations["retry_jobs"];
         delete?: never;
@@ -2601,7 +2604,9 @@ export interface components {
          *       "error_code": "dependency_unavailable"
          *     }
          * @example {
-         *       "job_ids": []
+         *       "job_ids": [
+         *         "019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11"
+         *       ]
          *     }
          */
         ChildChoice: {
@@ -14579,7 +14584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. The document is archived: its file and its processing are put away. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. The document is archived: its file and its processing are put away. A run of this kind is not finished in this tenant. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -19496,7 +19501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. The project is archived. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -19784,7 +19789,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. */
+            /** @description A request with this idempotency key is still being carried out. A request with this idempotency key was carried out, at least in part, but its answer was not kept. The job is in a state that does not allow this. The project is archived. */
             409: {
                 headers: {
                     [name: string]: unknown;

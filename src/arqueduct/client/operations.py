@@ -783,7 +783,8 @@ class Operations(Transport):
         """Puts failed and cancelled jobs back into the queue, where their document is still there; 10,000 a
         request.
 
-        Name the state to leave cancelled ones alone."""
+        Name the state to leave cancelled ones alone. Passed over are jobs whose document was given a newer one
+        since, and runs of retention and of the storage, which are retried one by one."""
         call: Call[models.Steered] = Call(
             method="POST",
             path="/api/v1/jobs/retry",
@@ -883,7 +884,10 @@ class Operations(Transport):
         return self.call(call)
 
     def retry_job(self, job_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
-        """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
+        """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used.
+
+        Not one whose document was given a newer job since. A run of retention or of the storage needs
+        `upkeep:write`."""
         call: Call[models.Job] = Call(
             method="POST",
             path="/api/v1/jobs/{job_id}/retry",
@@ -2247,7 +2251,8 @@ class AsyncOperations(AsyncTransport):
         """Puts failed and cancelled jobs back into the queue, where their document is still there; 10,000 a
         request.
 
-        Name the state to leave cancelled ones alone."""
+        Name the state to leave cancelled ones alone. Passed over are jobs whose document was given a newer one
+        since, and runs of retention and of the storage, which are retried one by one."""
         call: Call[models.Steered] = Call(
             method="POST",
             path="/api/v1/jobs/retry",
@@ -2347,7 +2352,10 @@ class AsyncOperations(AsyncTransport):
         return await self.call(call)
 
     async def retry_job(self, job_id: UUID, *, idempotency_key: str | None = None) -> models.Job:
-        """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
+        """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used.
+
+        Not one whose document was given a newer job since. A run of retention or of the storage needs
+        `upkeep:write`."""
         call: Call[models.Job] = Call(
             method="POST",
             path="/api/v1/jobs/{job_id}/retry",

@@ -7,7 +7,7 @@ from arqueduct.database import Driver
 from arqueduct.errors import DocumentBusy, DocumentDeleted
 from arqueduct.repositories.originals import MOVING, UNFINISHED
 
-__all__ = ["check_idle", "hide", "hide_all", "reveal"]
+__all__ = ["busy", "check_idle", "hide", "hide_all", "reveal"]
 
 _CHANGE = "updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')"
 
@@ -20,6 +20,15 @@ async def check_idle(driver: Driver, document_id: UUID, *, moving_too: bool = Fa
     )
     if busy is not None:
         raise DocumentBusy(f"The job {busy['id']} ({busy['kind']}) of this document is not finished.")
+
+
+async def busy(driver: Driver, document_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that any job works on, or will; also one that archives or restores them."""
+    rows = await driver.fetch(
+        f"SELECT DISTINCT document_id FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN {UNFINISHED}",
+        document_ids,
+    )
+    return {row["document_id"] for row in rows}
 
 
 async def hide(driver: Driver, document_id: UUID) -> bool:

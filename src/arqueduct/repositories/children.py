@@ -16,10 +16,12 @@ from arqueduct.repositories import folding
 from arqueduct.repositories.originals import RESTORE
 from arqueduct.repositories.statements import noting
 
-__all__ = ["BATCH", "PROJECT", "Brood", "busy", "hold", "page", "plant", "slowest"]
+__all__ = ["BATCH", "INGEST", "PROJECT", "Brood", "busy", "hold", "page", "plant", "slowest"]
 
 PROJECT, BATCH = "project.process", "batch.run"
 """Kinds of parents. No pipeline has them: no worker ever runs one."""
+INGEST = "document.ingest"
+"""Jobs that give their document its status, whoever makes them; others do so in a project only."""
 
 
 @dataclass(frozen=True, kw_only=True)

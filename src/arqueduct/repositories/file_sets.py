@@ -16,8 +16,8 @@ from sqlmodel import func, select
 from arqueduct.database import Transaction
 from arqueduct.errors import FileSetArchived, FileSetBusy, FileSetEmpty, NotFound, PathTaken, RequestError
 from arqueduct.models import Document, FileSet, FileSetFile, Job
+from arqueduct.repositories import archive
 from arqueduct.repositories.documents import Listed
-from arqueduct.repositories.originals import UNFINISHED
 
 __all__ = [
     "DOCUMENTS",
@@ -100,9 +100,6 @@ _LOCK_MOVING = """
 _IN_OTHERS = """
     SELECT DISTINCT o.document_id FROM file_set_files o JOIN file_sets s ON s.id = o.file_set_id
     WHERE o.document_id = ANY ($2::uuid[]) AND o.file_set_id <> $1 AND s.archived_at IS NULL
-"""
-_BUSY = f"""
-    SELECT count(DISTINCT document_id) FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN {UNFINISHED}
 """
 
 
@@ -269,9 +266,8 @@ async def lock_moving(transaction: Transaction, file_set_id: UUID, *, archived: 
     if not archived:
         staying = {row["document_id"] for row in await driver.fetch(_IN_OTHERS, file_set_id, held)}
         held = [document_id for document_id in held if document_id not in staying]
-    busy: int = await driver.fetchval(_BUSY, held)
-    if busy:
-        raise FileSetBusy(f"{busy:,} of its files have jobs that are not finished.")
+    if busy := await archive.busy(driver, held):
+        raise FileSetBusy(f"{len(busy):,} of its files have jobs that are not finished.")
     return held
 
 

@@ -4,6 +4,7 @@ Whoever changes a child notes by how much the counters changed (a trigger of sql
 the parent. A parent's row in `parents` is locked before its row in `jobs`, and no child's row while either is held.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,9 +19,11 @@ __all__ = [
     "Tally",
     "asked",
     "call_off_pause",
+    "children_among",
     "errors",
     "forget_resumed",
     "hold",
+    "is_asked",
     "message_of",
     "now",
     "set_asked",
@@ -94,6 +97,18 @@ async def hold(driver: Driver, parent_id: UUID) -> asyncpg.Record | None:
 async def set_asked(driver: Driver, parent_id: UUID, wanted: Asked | None) -> None:
     """What is to be done to all children, now and later."""
     await driver.execute("UPDATE parents SET asked = $2 WHERE job_id = $1", parent_id, wanted)
+
+
+async def is_asked(driver: Driver, parent_id: UUID, wanted: Asked) -> bool:
+    """Whether that is what is wanted, still; it stays so until the transaction ends. Children are locked before."""
+    found: str | None = await driver.fetchval("SELECT asked FROM parents WHERE job_id = $1 FOR SHARE", parent_id)
+    return found == wanted
+
+
+async def children_among(driver: Driver, parent_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these jobs that are children of it."""
+    rows = await driver.fetch("SELECT id FROM jobs WHERE id = ANY ($1::uuid[]) AND parent_id = $2", ids, parent_id)
+    return {row["id"] for row in rows}
 
 
 async def asked(driver: Driver) -> list[asyncpg.Record]:

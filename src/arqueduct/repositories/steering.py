@@ -15,11 +15,23 @@ import asyncpg
 
 from arqueduct.database import Driver
 from arqueduct.lifecycle import Action, Outcome
+from arqueduct.repositories.children import INGEST, PROJECT
 from arqueduct.repositories.originals import MOVING
 from arqueduct.repositories.statements import moving
 from arqueduct.webhooks.kinds import NOT_OURS
 
-__all__ = ["Changed", "JobFilter", "apply", "cancel_of_document", "cancel_of_documents", "matching", "remaining"]
+__all__ = [
+    "Changed",
+    "Hindered",
+    "JobFilter",
+    "apply",
+    "cancel_of_document",
+    "cancel_of_documents",
+    "hindered",
+    "matching",
+    "newer",
+    "remaining",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +61,27 @@ class JobFilter:
     """Kinds that are not meant, whatever else is said: those that are withheld from who asks."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hindered:
+    """Jobs that cannot be tried again, by what became of their documents."""
+
+    deleted: int
+    archived: int
+    newer: int
+    """Processed by a newer job since."""
+
+
 # What is archived is not processed; but a job that archives or restores it may be tried again.
-_NOT_PUT_AWAY = f"(d.archived_at IS NULL OR kind IN {MOVING})"
+_NOT_PUT_AWAY = f"(d.archived_at IS NULL OR jobs.kind IN {MOVING})"
+# One job at a time gives a document its status: an older one would run beside it, or replace what it stored.
+_IS_NEWEST = f"""
+    (d.job_id = jobs.id OR jobs.kind <> '{INGEST}'
+        AND NOT EXISTS (SELECT FROM jobs p WHERE p.id = jobs.parent_id AND p.kind = '{PROJECT}'))
+"""
+_CAN_BE_PROCESSED = f"""
+    EXISTS (SELECT FROM documents d
+        WHERE d.id = document_id AND d.deleted_at IS NULL AND {_NOT_PUT_AWAY} AND {_IS_NEWEST})
+"""
 
 _ENDED = """
     UPDATE jobs SET state = 'cancelled', stage = 'cancelled', seq = seq + 1, fence = fence + {fence}, message = NULL,
@@ -103,11 +134,17 @@ _RETRY = moving(
     _AGAIN.format(
         more=", failures = 0, crashes = 0, error = NULL, progress = 0, details = '{}', finished_at = NULL",
         where=f"""
-        id = ANY($1) AND state IN ('failed', 'cancelled') AND children IS NULL AND (document_id IS NULL
-            OR EXISTS (SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL AND {_NOT_PUT_AWAY}))
+        id = ANY($1) AND state IN ('failed', 'cancelled') AND children IS NULL
+            AND (document_id IS NULL OR document_id = ANY ($2) AND {_CAN_BE_PROCESSED})
         """,
     ),
 )
+# So that nobody begins to process, archives or deletes them meanwhile. Documents come before jobs, and here the jobs
+# are locked already: what somebody holds is left out.
+_HOLD_DOCUMENTS = """
+    SELECT id FROM documents WHERE id IN (SELECT document_id FROM jobs WHERE id = ANY ($1)) ORDER BY id
+    FOR SHARE SKIP LOCKED
+"""
 
 # Who resumes children means it: a pause of their parent would pause them again. The others stay paused by themselves.
 _NO_LONGER_PAUSED = "UPDATE parents SET asked = NULL WHERE job_id = ANY ($1) AND asked = 'pause'"
@@ -120,8 +157,7 @@ _CHANGEABLE = {
     Action.CANCEL: "(state IN ('queued', 'paused') OR (state = 'running' AND NOT cancel_requested))",
     Action.PAUSE: "(state = 'queued' OR (state = 'running' AND NOT cancel_requested AND NOT pause_requested))",
     Action.RESUME: "state = 'paused'",
-    Action.RETRY: "(state IN ('failed', 'cancelled') AND (document_id IS NULL OR EXISTS "
-    f"(SELECT FROM documents d WHERE d.id = document_id AND d.deleted_at IS NULL AND {_NOT_PUT_AWAY})))",
+    Action.RETRY: f"(state IN ('failed', 'cancelled') AND (document_id IS NULL OR {_CAN_BE_PROCESSED}))",
 }
 
 # Jobs that deliver webhooks only by id or by kind: who cancels all wants to be told of it.
@@ -135,14 +171,30 @@ _FILTER = f"""
 """
 
 
-async def apply(driver: Driver, action: Action, ids: Sequence[UUID]) -> Changed:
+_NEWER = f"""
+    SELECT d.job_id FROM jobs JOIN documents d ON d.id = jobs.document_id WHERE jobs.id = $1 AND NOT {_IS_NEWEST}
+"""
+_HINDERED = f"""
+    SELECT count(*) FILTER (WHERE d.id IS NULL OR d.deleted_at IS NOT NULL) AS deleted,
+        count(*) FILTER (WHERE d.deleted_at IS NULL AND NOT {_NOT_PUT_AWAY}) AS archived,
+        count(*) FILTER (WHERE d.deleted_at IS NULL AND {_NOT_PUT_AWAY} AND NOT {_IS_NEWEST}) AS newer
+    FROM (SELECT * FROM jobs WHERE state IN ('failed', 'cancelled') AND document_id IS NOT NULL AND {_FILTER}) jobs
+    LEFT JOIN documents d ON d.id = jobs.document_id
+"""
+
+
+async def apply(driver: Driver, action: Action, ids: Sequence[UUID], *, apart: bool = False) -> Changed:
     """Does what is asked to those of the jobs whose state allows it. The caller has locked them: one that is claimed
-    between the two statements here would hear of nothing."""
+    between the two statements here would hear of nothing.
+
+    `apart`: a user means these jobs, and not the family that they are in.
+    """
     asked = await driver.fetch(_RUNNING[action], ids) if action in _RUNNING else []
-    rows = await driver.fetch(_WAITING[action], ids)
+    held = [[row["id"] for row in await driver.fetch(_HOLD_DOCUMENTS, ids)]] if action is Action.RETRY else []
+    rows = await driver.fetch(_WAITING[action], ids, *held)
     if action in (Action.RESUME, Action.RETRY):
         await driver.execute("SELECT line_up($1)", [row["id"] for row in rows])
-    if action is Action.RESUME and (of := {row["parent_id"] for row in rows if row["parent_id"]}):
+    if apart and action is Action.RESUME and (of := {row["parent_id"] for row in rows if row["parent_id"]}):
         await driver.execute(_NO_LONGER_PAUSED, sorted(of))
     return Changed(rows=rows, asked=[row["id"] for row in asked])
 
@@ -177,6 +229,19 @@ async def remaining(driver: Driver, action: Action, wanted: JobFilter) -> int:
         f"SELECT count(*) FROM jobs WHERE {_CHANGEABLE[action]} AND {_FILTER}", *_values(wanted)
     )
     return found
+
+
+async def newer(driver: Driver, job_id: UUID) -> UUID | None:
+    """The job that gives the document of this one its status since, where this one did."""
+    found: UUID | None = await driver.fetchval(_NEWER, job_id)
+    return found
+
+
+async def hindered(driver: Driver, wanted: JobFilter) -> Hindered:
+    """Why jobs of the filter that have failed or were cancelled are not among those that may be tried again."""
+    row = await driver.fetchrow(_HINDERED, *_values(wanted))
+    assert row is not None  # noqa: S101  # it counts
+    return Hindered(**row)
 
 
 def _values(wanted: JobFilter) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from arqueduct.repositories.retention import Position
 
 __all__ = [
     "JOBS",
+    "KINDS",
     "OPTIMISE",
     "RETENTION",
     "SAMPLE",
@@ -28,6 +29,7 @@ __all__ = [
     "Policy",
     "Target",
     "add_run",
+    "again",
     "count",
     "expected",
     "last_report",
@@ -44,6 +46,7 @@ __all__ = [
 
 RETENTION, OPTIMISE = "retention.apply", "storage.optimise"
 """Kinds of jobs that are about a whole tenant."""
+KINDS = (RETENTION, OPTIMISE)
 SAMPLE = 20
 """Ids that a report names of each target."""
 JOBS = 500
@@ -185,6 +188,13 @@ async def new_run(driver: Driver, tenant_id: UUID, kind: str, *, is_dry: bool) -
     await driver.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{kind} {tenant_id}")
     if await driver.fetchval(_UNDER_WAY, tenant_id, kind):
         raise UpkeepUnderWay
+
+
+async def again(driver: Driver, tenant_id: UUID, run_id: UUID) -> None:
+    """`new_run` for one that failed or was cancelled. Raises `UpkeepUnderWay`."""
+    found = await run(driver, run_id)
+    if found is not None:
+        await new_run(driver, tenant_id, found["kind"], is_dry=found["is_dry"])
 
 
 async def add_run(driver: Driver, tenant_id: UUID, job_id: UUID, kind: str, *, is_dry: bool) -> None:

@@ -43,6 +43,7 @@ async def resume_jobs(selection: JobSelection, services: Services, acting: Acts)
 async def retry_jobs(selection: JobSelection, services: Services, acting: Acts) -> Steered:
     """Puts failed and cancelled jobs back into the queue, where their document is still there; 10,000 a request.
 
-    Name the state to leave cancelled ones alone.
+    Name the state to leave cancelled ones alone. Passed over are jobs whose document was given a newer one since, and
+    runs of retention and of the storage, which are retried one by one.
     """
     return await steer(services, acting, Action.RETRY, selection.filter())

@@ -14,12 +14,13 @@ from arqueduct.errors import (
     NotAuthenticated,
     NotFound,
     OriginalRemoved,
+    UpkeepUnderWay,
 )
 from arqueduct.identity import Identity
 from arqueduct.lifecycle import UNFINISHED, Action, JobState, check
 from arqueduct.models import Job
 from arqueduct.permissions import Permission, check_kinds, withheld
-from arqueduct.repositories import documents, lists, originals, steering
+from arqueduct.repositories import file_sets, lists, steering
 from arqueduct.repositories.attempts import attempts_of
 from arqueduct_backend import cursors, parenting, schemas
 from arqueduct_backend.access import Acting, Acts, needs
@@ -29,6 +30,7 @@ from arqueduct_backend.overseeing import JobAttempt, JobAttempts, KindQuery
 from arqueduct_backend.pages import Cursor, Limit, Sort, page_of
 from arqueduct_backend.problems import answers
 from arqueduct_backend.queue_eta import of_queued
+from arqueduct_backend.retrying import check_job
 from arqueduct_backend.state import State
 from arqueduct_backend.workforce import workforce_of
 
@@ -154,32 +156,35 @@ async def resume_job(job_id: UUID, response: Response, services: Services, actin
     dependencies=[needs(Permission.JOBS_WRITE)],
     status_code=202,
     response_model=schemas.Job,
-    responses=answers(NotFound, IllegalTransition, DocumentArchived, OriginalRemoved),
+    responses=answers(NotFound, IllegalTransition, DocumentArchived, OriginalRemoved, UpkeepUnderWay),
 )
 async def retry_job(job_id: UUID, response: Response, services: Services, acting: Acts) -> schemas.Job:
-    """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used."""
+    """Puts a failed or cancelled job back into the queue; what it has paid for already is kept and used.
+
+    Not one whose document was given a newer job since. A run of retention or of the storage needs `upkeep:write`.
+    """
     return await _act(Action.RETRY, job_id, response, services, acting)
 
 
 async def _act(action: Action, job_id: UUID, response: Response, services: State, acting: Acting) -> schemas.Job:
     caller = acting.identity
     async with services.database.transaction(caller.tenant_id) as transaction:
-        is_parent = (await _find(transaction, caller, job_id)).children is not None
-    if is_parent:
+        found = await _find(transaction, caller, job_id)
+    if found.children is not None:
         await parenting.act(services, acting, action, job_id)
         async with services.database.transaction(caller.tenant_id) as transaction:
             answer = await _answer(transaction, services, await _find(transaction, caller, job_id))
         _tell_where(answer, response)
         return answer
     async with services.database.transaction(caller.tenant_id) as transaction:
+        # Documents before jobs, as everywhere.
+        there = await file_sets.lock_documents(transaction, [found.document_id] if found.document_id else [])
         job = await _find(transaction, caller, job_id, locked=True)
         check_kinds(caller.permissions, [job.kind], steers=True)
         check(action, JobState(job.state))
-        if action is Action.RETRY and job.document_id and await documents.find(transaction, job.document_id) is None:
-            raise IllegalTransition("The document of this job was deleted; upload it again.", state=job.state)
-        if action is Action.RETRY and job.document_id and job.kind not in (originals.ARCHIVE, originals.RESTORE):
-            await originals.readable(transaction.driver, job.document_id)
-        changed = await steering.apply(transaction.driver, action, [job_id])
+        if action is Action.RETRY:
+            await check_job(transaction, caller, job, is_there=bool(there))
+        changed = await steering.apply(transaction.driver, action, [job_id], apart=True)
         await acting.note(transaction, before={"state": job.state}, after={"job_id": str(job_id)})
         await transaction.session.refresh(job)  # the session does not know of statements of the driver
         answer = await _answer(transaction, services, job)

@@ -12,6 +12,7 @@ from arqueduct.errors import (
     FileSetBusy,
     FileSetDeleted,
     FileSetEmpty,
+    IllegalTransition,
     InvalidCursor,
     InvalidRequest,
     NotAuthenticated,
@@ -62,6 +63,7 @@ WRITE = [needs(Permission.JOBS_WRITE)]
 BEGIN = [needs(Permission.DOCUMENTS_WRITE), *WRITE]
 """A run replaces what is known of its documents."""
 UNFIT = (FileSetEmpty, FileSetBusy, FileSetArchived, NothingToProcess, ProfileUnknown, QuotaExceeded, TooManyDocuments)
+STEERED_UNARCHIVED = {**STEERED, "responses": answers(NotFound, IllegalTransition, ProjectArchived)}
 UNMOVED = answers(NotFound, ProjectUnfinished, FileSetBusy, QuotaExceeded, TooManyDocuments)
 
 State = Annotated[JobState | None, Query(description="Only files in this state.")]
@@ -235,13 +237,13 @@ async def pause_project(project_id: UUID, services: Services, acting: Acts) -> F
     return await _act(services, acting, Action.PAUSE, project_id)
 
 
-@router.post("/{project_id}/resume", **STEERED)
+@router.post("/{project_id}/resume", **STEERED_UNARCHIVED)
 async def resume_project(project_id: UUID, services: Services, acting: Acts) -> FamilyStatus:
     """Puts paused files back into the queue."""
     return await _act(services, acting, Action.RESUME, project_id)
 
 
-@router.post("/{project_id}/retry", **STEERED)
+@router.post("/{project_id}/retry", **STEERED_UNARCHIVED)
 async def retry_project(
     project_id: UUID, services: Services, acting: Acts, choice: ChildChoice | None = None
 ) -> FamilyStatus:
@@ -254,6 +256,8 @@ async def _act(
 ) -> FamilyStatus:
     async with services.database.transaction(acting.identity.tenant_id) as transaction:
         found, _ = await projects.find(transaction, project_id)
+    if found.archived_at is not None and action in (Action.RESUME, Action.RETRY):
+        raise ProjectArchived
     return await steer(
         services, acting, action, found.job_id, shown_as=found.id, file_set_id=found.file_set_id, choice=choice
     )
