@@ -31,7 +31,7 @@ _DOCUMENTS = """
     WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND (d.archived_at IS NOT NULL) = $2 ORDER BY f.path
 """
 # Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
-# was processed already, has. Those are counted once for each blob: thousands may have the same.
+# was processed already and can be found, has. Those are counted once for each blob: thousands may have the same.
 _WITHOUT_DUPLICATES = """
     WITH mine AS MATERIALIZED (
         SELECT d.id, d.blob_id, f.path, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
@@ -41,7 +41,7 @@ _WITHOUT_DUPLICATES = """
     ), known AS MATERIALIZED (
         SELECT b.blob_id, o.done FROM (SELECT DISTINCT blob_id FROM mine) b CROSS JOIN LATERAL (
             SELECT count(*) AS done FROM documents o JOIN jobs j ON j.id = o.job_id
-            WHERE o.blob_id = b.blob_id AND o.deleted_at IS NULL AND j.state = 'completed'
+            WHERE o.blob_id = b.blob_id AND o.deleted_at IS NULL AND o.archived_at IS NULL AND j.state = 'completed'
         ) o
     )
     SELECT m.id, m.nth = 1 AND k.done = m.is_done::int AS is_wanted
