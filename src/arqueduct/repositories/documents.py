@@ -2,13 +2,11 @@
 one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlmodel import func, select
+from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.errors import OriginalAway
@@ -28,7 +26,6 @@ __all__ = [
     "mark_deleted",
     "page",
     "purge",
-    "revise",
 ]
 
 LOCK_SECONDS = 10
@@ -125,15 +122,6 @@ async def page(
     if archived is not None:
         query = query.where(Document.archived_at.is_not(None) if archived else Document.archived_at.is_(None))  # type: ignore[union-attr]  # a column, not a datetime
     return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
-
-
-async def revise(transaction: Transaction, document: Document, changes: Mapping[str, Any]) -> None:
-    """Changes a document that is locked. Its time moves on, also where the clock does not."""
-    moved = func.greatest(func.clock_timestamp(), Document.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
-    for name, value in {**changes, "updated_at": moved}.items():
-        setattr(document, name, value)
-    await transaction.session.flush()
-    await transaction.session.refresh(document)
 
 
 async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:

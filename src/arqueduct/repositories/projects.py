@@ -1,11 +1,9 @@
 """Projects and their runs. Row-level security keeps to the transaction's tenant."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlmodel import func, select
+from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.errors import NotFound
@@ -21,7 +19,6 @@ __all__ = [
     "hold",
     "of_jobs",
     "page",
-    "revise",
     "run_of",
     "runs",
 ]
@@ -155,15 +152,6 @@ async def add_run(
     await transaction.session.flush()
     await transaction.session.refresh(run)
     return run
-
-
-async def revise(transaction: Transaction, project: Project, changes: Mapping[str, Any]) -> None:
-    """Changes a project that is held. Its time moves on, also where the clock does not."""
-    moved = func.greatest(func.clock_timestamp(), Project.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
-    for name, value in {**changes, "updated_at": moved}.items():
-        setattr(project, name, value)
-    await transaction.session.flush()
-    await transaction.session.refresh(project)
 
 
 async def delete(transaction: Transaction, project: Project) -> None:

@@ -17,6 +17,7 @@ from arqueduct.database import Driver
 from arqueduct.errors import UpkeepUnderWay
 from arqueduct.repositories.originals import UNFINISHED
 from arqueduct.repositories.retention import BEGINNING, Position
+from arqueduct.repositories.statements import TOUCHED
 
 __all__ = [
     "JOBS",
@@ -278,8 +279,7 @@ def place_of(document: asyncpg.Record) -> Place:
 async def without_original(driver: Driver, document_ids: Sequence[UUID]) -> None:
     """From the commit on their content is gone."""
     await driver.execute(
-        "UPDATE documents SET original_removed_at = now(), "
-        "updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond') WHERE id = ANY ($1)",
+        f"UPDATE documents SET original_removed_at = now(), {TOUCHED} WHERE id = ANY ($1)",
         list(document_ids),
     )
 
