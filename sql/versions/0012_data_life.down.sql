@@ -1,10 +1,14 @@
 -- An older release looks for an original under the name it came with, and nowhere else; one that a policy removed it
--- takes to be there, and would drop the bytes of an upload of the same file.
+-- takes to be there, and would drop the bytes of an upload of the same file. It shows what is archived.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM blobs WHERE place <> 'hot' OR copy IS NOT NULL) THEN
         RAISE EXCEPTION 'Some originals are where the older release does not look for them.'
             USING HINT = 'Stay with this release, or delete the documents that were archived, restored or not, and those without their original.';
+    END IF;
+    IF EXISTS (SELECT FROM documents WHERE archived_at IS NOT NULL OR original_removed_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'Some documents are archived, or without their original, which the older release cannot tell.'
+            USING HINT = 'Stay with this release, or restore the archived documents and delete those without their original.';
     END IF;
 END
 $$;

@@ -10,7 +10,7 @@ from arqueduct.settings import Settings
 from tests.integration.backend import ingest, problem, stored_files, upload
 from tests.integration.file_sets import SETS, accepted, codes, make, parts
 from tests.integration.test_api_batches import run_children
-from tests.integration.test_api_projects import fold
+from tests.integration.test_api_projects import file_set, fold, profile, project
 from tests.integration.worker import TestWorker
 
 RHINE = ("rhine.md", b"# The Rhine\n\n" + b"It flows north.\n\n" * 40)
@@ -248,3 +248,14 @@ async def test_quotas_of_jobs_hold_for_projects_and_batches(api: httpx.AsyncClie
     other = await make(api, ("rain.txt", b"Rain falls."))
     problem(await api.post("/api/v1/batches", json={"filter": {}}), 403, "quota_exceeded")
     problem(await api.post("/api/v1/projects", json={**asked, "file_set_id": other["id"]}), 403, "quota_exceeded")
+
+
+async def test_bytes_that_only_an_archived_document_has_are_no_duplicate(
+    api: httpx.AsyncClient, api_worker: TestWorker
+) -> None:
+    await profile(api, api_worker, "once", duplicates="skip")
+    away = await make(api, RHINE)
+    await project_of(api, api_worker, away["id"])
+    await moved(api, api_worker, f"{SETS}/{away['id']}/archive")
+    made = await project(api, (await file_set(api, RHINE, NILE))["id"], profile="once")
+    assert made["project"]["files"] == 2

@@ -244,16 +244,59 @@ async def test_a_child_that_was_processed_again_stays_with_its_family(
     assert (await assert_counted(app_database, me, parent)).counts.failed == 1
 
 
+async def old_family(app: Database, worker: Database, me: NewIdentity, owner: Driver, count: int) -> UUID:
+    """One that may go: the documents are gone."""
+    parent = await family(app, me, count)
+    for child in await children_of(app, me, parent):
+        await run(worker, child, "complete")
+    await fold(worker, parent)
+    await owner.execute("DELETE FROM documents")
+    await owner.execute("UPDATE jobs SET finished_at = finished_at - interval '40 days'")
+    return parent
+
+
+@pytest.mark.parametrize("by", ["age", "policy"])
+async def test_a_family_larger_than_a_page_goes_in_one_piece(
+    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, by: str
+) -> None:
+    parents_of = {await old_family(app_database, worker_database, me, owner, count) for count in (5, 1, 4)}
+    policy = upkeep.Policy(target=upkeep.Target.JOBS, days=30)
+    position: Position | None = Position()
+    while position is not None:
+        async with worker_database.transaction(me.tenant_id) as transaction:
+            driver = transaction.driver
+            if by == "age":
+                looked = await prune_jobs(driver, older=MONTH, most=2, after=position)
+                position = None if looked.looked < 2 else looked.position
+            else:
+                _, position = await upkeep.prune_jobs(driver, policy, most=2, after=position)
+        for parent in parents_of & {row["id"] for row in await owner.fetch("SELECT id FROM jobs")}:
+            await assert_counted(app_database, me, parent)
+    assert await owner.fetchval("SELECT count(*) FROM jobs") == 0
+
+
+@pytest.mark.parametrize("by", ["age", "policy"])
+async def test_a_family_of_which_somebody_holds_a_child_is_left_as_a_whole(
+    app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, by: str
+) -> None:
+    parent = await old_family(app_database, worker_database, me, owner, 3)
+    child, *_ = await children_of(app_database, me, parent)
+    policy = upkeep.Policy(target=upkeep.Target.JOBS, days=30)
+    async with app_database.transaction(me.tenant_id) as transaction:
+        await transaction.driver.execute("SELECT FROM jobs WHERE id = $1 FOR NO KEY UPDATE", child)
+        async with worker_database.transaction(me.tenant_id) as pruning:
+            if by == "age":
+                await prune_jobs(pruning.driver, older=MONTH, most=9, after=Position())
+            else:
+                await upkeep.prune_jobs(pruning.driver, policy, most=9, after=Position())
+    assert (await assert_counted(app_database, me, parent)).counts.completed == 3
+
+
 @pytest.mark.parametrize("by", ["age", "policy"])
 async def test_a_family_that_somebody_is_at_is_left_for_another_time(
     app_database: Database, worker_database: Database, me: NewIdentity, owner: Driver, by: str
 ) -> None:
-    parent = await family(app_database, me, 2)
-    for child in await children_of(app_database, me, parent):
-        await run(worker_database, child, "complete")
-    await fold(worker_database, parent)
-    await owner.execute("DELETE FROM documents")
-    await owner.execute("UPDATE jobs SET finished_at = finished_at - interval '40 days'")
+    parent = await old_family(app_database, worker_database, me, owner, 2)
     policy = upkeep.Policy(target=upkeep.Target.JOBS, days=30)
 
     async def take() -> int:

@@ -10,12 +10,15 @@ from arq.connections import ArqRedis
 from arqueduct.database import Database
 from arqueduct.formats import Format
 from arqueduct.identity import NewIdentity
+from arqueduct.ids import new_id
 from arqueduct.keys import Keys
+from arqueduct.models import Blob
 from arqueduct.queue import wake_up_id
 from arqueduct.repositories import documents, jobs, sweeps
 from arqueduct.settings import Settings
 from arqueduct_worker.sweeper import Sweeper
-from tests.integration.many_jobs import owning
+from tests.integration.family import some_documents
+from tests.integration.many_jobs import is_waited_for, owning
 from tests.integration.worker import TestWorker, row, submit, until, working
 
 
@@ -149,3 +152,34 @@ async def test_a_heartbeat_keeps_a_long_job(settings: Settings, me: NewIdentity)
 
 async def _heard(worker: TestWorker, kind: str) -> bool:
     return any(message.type == kind for message in worker.heard)
+
+
+@pytest.mark.parametrize("has_lost_its_original", [True, False], ids=["another document is there", "it was the last"])
+async def test_a_purge_that_waits_for_an_upload_of_the_same_bytes_leaves_them(
+    settings: Settings, app_database: Database, worker_database: Database, me: NewIdentity, has_lost_its_original: bool
+) -> None:
+    async with app_database.transaction(me.tenant_id) as transaction:
+        gone, *_ = await some_documents(transaction.driver, me, 1 + has_lost_its_original)
+        await documents.mark_deleted(transaction, gone)
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE documents SET original_removed_at = now() WHERE deleted_at IS NULL")
+        blob = await owner.fetchrow("SELECT id, sha256 FROM blobs")
+    assert blob is not None
+
+    async def purge() -> str | None:
+        async with worker_database.transaction(me.tenant_id) as transaction:
+            return await documents.purge(transaction, gone)
+
+    async with app_database.transaction(me.tenant_id) as uploading:
+        again = Blob(id=new_id(), tenant_id=me.tenant_id, sha256=blob["sha256"], size=1000)
+        await documents.add_blobs(uploading, [again])
+        purging = asyncio.create_task(purge())
+        await until(lambda: is_waited_for(settings, 1))
+        await uploading.driver.execute(
+            "INSERT INTO documents (id, tenant_id, user_id, blob_id, name, content_type, size, sha256, language) "
+            "VALUES ($1, $2, $3, $4, 'again', 'text/plain', 1000, 'x', 'english')",
+            *(new_id(), me.tenant_id, me.user_id, blob["id"]),
+        )
+    assert await purging is None
+    async with owning(settings) as owner:
+        assert await owner.fetchval("SELECT place FROM blobs") == "hot"

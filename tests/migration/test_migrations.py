@@ -185,6 +185,27 @@ async def test_data_life_is_not_taken_back_while_an_original_is_not_where_it_cam
     await connection.close()
 
 
+@pytest.mark.parametrize("mark", ["archived_at", "original_removed_at"])
+async def test_data_life_is_not_taken_back_while_a_document_is_away(empty: str, mark: str) -> None:
+    """Also where other documents keep its bytes hot."""
+    await migrations.upgrade(empty)
+    me = await identity.create(empty, tenant="away", email="away@example.org")
+    connection = await asyncpg.connect(empty)
+    await connection.execute(
+        "WITH b AS ("
+        "INSERT INTO blobs (id, tenant_id, sha256, size) VALUES (gen_random_uuid(), $1, 'x', 1) RETURNING id) "
+        "INSERT INTO documents (id, tenant_id, user_id, blob_id, name, content_type, size, sha256, language, "
+        f"{mark}) SELECT gen_random_uuid(), $1, $2, id, 'a.txt', 'text/plain', 1, 'x', 'english', now() FROM b",
+        *(me.tenant_id, me.user_id),
+    )
+    with pytest.raises(asyncpg.RaiseError, match="archived, or without their original"):
+        await migrations.downgrade(empty, "0011")
+    assert (await migrations.status(empty)).is_current
+    await connection.execute(f"UPDATE documents SET {mark} = NULL")
+    await migrations.downgrade(empty, "0011")
+    await connection.close()
+
+
 async def test_a_parent_that_is_under_way_is_told_of_its_end_when_parents_are_taken_back(empty: str) -> None:
     await migrations.upgrade(empty)
     me = await identity.create(empty, tenant="parents", email="parents@example.org")

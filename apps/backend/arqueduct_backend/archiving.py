@@ -18,7 +18,7 @@ from arqueduct.database import Transaction
 from arqueduct.errors import ProjectUnfinished
 from arqueduct.lifecycle import UNFINISHED
 from arqueduct.permissions import Permission
-from arqueduct.repositories import file_sets, projects
+from arqueduct.repositories import file_sets, projects, statements
 from arqueduct.repositories.children import BATCH, Brood
 from arqueduct.repositories.originals import ARCHIVE
 from arqueduct_backend.access import Acting, needs
@@ -69,7 +69,7 @@ async def move_project(
         if (state := await state_of(transaction, job)) in UNFINISHED:
             raise ProjectUnfinished(state=state)
         if (project.archived_at is None) == (kind == ARCHIVE):
-            await projects.revise(transaction, project, _mark(kind))
+            await statements.revise(transaction, project, _mark(kind))
         moving = await _move_set_of(transaction, services, acting, project, kind)
         row = await _plant(transaction, services, acting, kind, project.name, moving)
         await acting.note(transaction, after={"project_id": str(project_id), **_told(row)})
@@ -95,7 +95,7 @@ async def _move(
 ) -> Sequence[UUID]:
     """Marks a set that is locked; returns those of its documents that go with it."""
     if (file_set.archived_at is None) == (kind == ARCHIVE):
-        await file_sets.revise(transaction, file_set, _mark(kind))
+        await statements.revise(transaction, file_set, _mark(kind))
     moving = await file_sets.lock_moving(transaction, file_set.id, archived=kind != ARCHIVE)
     check_number(len(moving), services.settings.max_family)
     await check_quota(transaction, acting, jobs=len(moving))

@@ -26,7 +26,17 @@ from arqueduct.errors import (
 from arqueduct.ids import new_id
 from arqueduct.lifecycle import UNFINISHED, Priority
 from arqueduct.profiles import Profile, payload_of
-from arqueduct.repositories import archive, children, choices, file_sets, installations, lists, profiles, projects
+from arqueduct.repositories import (
+    archive,
+    children,
+    choices,
+    file_sets,
+    installations,
+    lists,
+    profiles,
+    projects,
+    statements,
+)
 from arqueduct.repositories.children import BATCH, INGEST, PROJECT, Brood
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend.access import Acting
@@ -199,7 +209,7 @@ async def _run(
         await transaction.session.flush()
         await transaction.session.refresh(of)
     else:
-        await projects.revise(transaction, of, {})
+        await statements.revise(transaction, of, {})
     run = await projects.add_run(transaction, of, row["id"], profile, skipped)
     await acting.note(
         transaction,

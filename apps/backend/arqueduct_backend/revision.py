@@ -6,7 +6,7 @@ from uuid import UUID
 from arqueduct import storable
 from arqueduct.database import Transaction
 from arqueduct.errors import NotFound
-from arqueduct.repositories import documents
+from arqueduct.repositories import documents, statements
 from arqueduct.repositories.documents import Listed
 from arqueduct_backend.access import Acting
 from arqueduct_backend.document_patch import DocumentPatch
@@ -37,7 +37,7 @@ async def revise(
 ) -> Listed:
     """The document as it is then. The audit log gets the names of what was changed, not what it says."""
     found = await locked(transaction, document_id, if_match)
-    await documents.revise(transaction, found.document, _columns(changes))
+    await statements.revise(transaction, found.document, _columns(changes))
     await acting.note(transaction, after={"document_id": str(document_id), "changed": sorted(changes.model_fields_set)})
     return found
 

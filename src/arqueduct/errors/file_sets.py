@@ -25,7 +25,7 @@ class FileSetArchived(RequestError):
     """The file set is archived."""
 
     status = 409
-    advice = "Restore it first."
+    advice = "Restore it first: POST /api/v1/file-sets/{id}/restore."
 
 
 class FileSetBusy(RequestError):

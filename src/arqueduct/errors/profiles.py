@@ -37,7 +37,7 @@ class TooManyProfiles(RequestError):
     """The tenant has as many profiles as it may have, or this one as many versions."""
 
     status = 409
-    advice = "Archive profiles that nobody uses, or make a new one in place of the hundredth version."
+    advice = "Archive profiles that nobody uses, or make a new profile in place of one more version."
 
 
 class NoWorkerYet(RequestError):

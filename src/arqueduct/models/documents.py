@@ -40,6 +40,7 @@ class Blob(SQLModel, table=True):
         CheckConstraint(
             "(cold_size IS NOT NULL) = (place = 'cold') AND (place <> 'cold' OR copy IS NOT NULL)", name="cold"
         ),
+        Index("blobs_tenant_id_id_idx", "tenant_id", "id"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: UUID = Field(sa_column=tenant())

@@ -103,6 +103,13 @@ class Job(SQLModel, table=True):
         ),
         Index("jobs_user_finished_idx", "user_id", "finished_at"),
         Index("jobs_finished_idx", "finished_at", "id", postgresql_where=text("finished_at IS NOT NULL")),
+        Index(
+            "jobs_tenant_finished_idx",
+            "tenant_id",
+            "finished_at",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("jobs_failed_idx", "tenant_id", "finished_at", "id", postgresql_where=text("state = 'failed'")),
         {"postgresql_with": {"fillfactor": "70"}},
     )

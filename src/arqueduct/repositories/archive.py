@@ -6,10 +6,9 @@ from uuid import UUID
 from arqueduct.database import Driver
 from arqueduct.errors import DocumentBusy, DocumentDeleted
 from arqueduct.repositories.originals import MOVING, UNFINISHED
+from arqueduct.repositories.statements import TOUCHED
 
 __all__ = ["busy", "check_idle", "hide", "hide_all", "reveal"]
-
-_CHANGE = "updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')"
 
 
 async def check_idle(driver: Driver, document_id: UUID, *, moving_too: bool = False) -> None:
@@ -44,14 +43,14 @@ async def hide(driver: Driver, document_id: UUID) -> bool:
     if row["archived_at"] is not None:
         return False
     await check_idle(driver, document_id)
-    await driver.execute(f"UPDATE documents SET archived_at = now(), {_CHANGE} WHERE id = $1", document_id)
+    await driver.execute(f"UPDATE documents SET archived_at = now(), {TOUCHED} WHERE id = $1", document_id)
     return True
 
 
 async def hide_all(driver: Driver, document_ids: Sequence[UUID]) -> None:
     """The same for many that the caller holds, and knows to be idle."""
     await driver.execute(
-        f"UPDATE documents SET archived_at = now(), {_CHANGE} WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL "
+        f"UPDATE documents SET archived_at = now(), {TOUCHED} WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL "
         "AND archived_at IS NULL",
         document_ids,
     )
@@ -66,5 +65,5 @@ async def reveal(driver: Driver, document_id: UUID) -> bool:
         raise DocumentDeleted
     if row["archived_at"] is None:
         return False
-    await driver.execute(f"UPDATE documents SET archived_at = NULL, {_CHANGE} WHERE id = $1", document_id)
+    await driver.execute(f"UPDATE documents SET archived_at = NULL, {TOUCHED} WHERE id = $1", document_id)
     return True

@@ -2,17 +2,16 @@
 one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlmodel import func, select
+from sqlmodel import select
 
-from arqueduct.database import Driver, Transaction
+from arqueduct.database import Transaction
 from arqueduct.errors import OriginalAway
 from arqueduct.models import Blob, Document, Job
+from arqueduct.repositories import originals
 from arqueduct.storage.layout import blob_prefix
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "mark_deleted",
     "page",
     "purge",
-    "revise",
 ]
 
 LOCK_SECONDS = 10
@@ -126,15 +124,6 @@ async def page(
     return [Listed(document=document, job=job) for document, job in await transaction.session.exec(query)]
 
 
-async def revise(transaction: Transaction, document: Document, changes: Mapping[str, Any]) -> None:
-    """Changes a document that is locked. Its time moves on, also where the clock does not."""
-    moved = func.greatest(func.clock_timestamp(), Document.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
-    for name, value in {**changes, "updated_at": moved}.items():
-        setattr(document, name, value)
-    await transaction.session.flush()
-    await transaction.session.refresh(document)
-
-
 async def mark_deleted(transaction: Transaction, document_id: UUID) -> bool:
     """`mark_all_deleted` of one. False: there is none."""
     return bool(await mark_all_deleted(transaction, [document_id]))
@@ -171,25 +160,17 @@ async def purge(transaction: Transaction, document_id: UUID, *, patience: int = 
         kept: str | None = await driver.fetchval("SELECT prefix FROM deletions WHERE document_id = $1", document_id)
         return kept
     await driver.execute("DELETE FROM documents WHERE id = $1", document_id)
+    await originals.held(driver, document["blob_id"])  # an upload of these bytes that comes first is seen from here on
     orphan = await driver.fetchrow(
         "DELETE FROM blobs b WHERE id = $1 AND NOT EXISTS (SELECT FROM documents WHERE blob_id = b.id) RETURNING id",
         document["blob_id"],
     )
     if orphan is None:
-        await _give_up(driver, document["blob_id"])
+        await originals.remove_unwanted(driver, [document["blob_id"]])  # the janitor takes the file
         return None
     prefix: str = blob_prefix(document["tenant_id"], document["blob_id"])
     await driver.execute("UPDATE deletions SET prefix = $2 WHERE document_id = $1", document_id, prefix)
     return prefix
-
-
-async def _give_up(driver: Driver, blob_id: UUID) -> None:
-    """Bytes of which only documents are left that have lost their original: the janitor takes the file."""
-    await driver.execute(
-        "UPDATE blobs b SET place = 'removed', copy = NULL, cold_size = NULL WHERE id = $1 AND place <> 'removed' "
-        "AND NOT EXISTS (SELECT FROM documents WHERE blob_id = b.id AND original_removed_at IS NULL)",
-        blob_id,
-    )
 
 
 async def drop_vectors(transaction: Transaction, document_id: UUID, hashes: Sequence[bytes]) -> None:

@@ -4,14 +4,12 @@ Who puts something into a set, or moves it there, holds the set's row: paths and
 Sets are locked before documents, and documents in order of their ids.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlmodel import func, select
+from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.errors import FileSetArchived, FileSetBusy, FileSetEmpty, NotFound, PathTaken, RequestError
@@ -36,7 +34,6 @@ __all__ = [
     "page_of_files",
     "problems",
     "remove",
-    "revise",
     "statistics",
     "taken",
 ]
@@ -143,15 +140,6 @@ async def page(transaction: Transaction, *, limit: int, before: UUID | None) -> 
     if before is not None:
         query = query.where(FileSet.id < before)
     return (await transaction.session.exec(query)).all()
-
-
-async def revise(transaction: Transaction, file_set: FileSet, changes: Mapping[str, Any]) -> None:
-    """Changes a set that is locked. Its time moves on, also where the clock does not."""
-    moved = func.greatest(func.clock_timestamp(), FileSet.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
-    for name, value in {**changes, "updated_at": moved}.items():
-        setattr(file_set, name, value)
-    await transaction.session.flush()
-    await transaction.session.refresh(file_set)
 
 
 async def delete(transaction: Transaction, file_set_id: UUID) -> None:

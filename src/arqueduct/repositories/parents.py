@@ -119,7 +119,8 @@ async def asked(driver: Driver) -> list[asyncpg.Record]:
 async def call_off_pause(driver: Driver, parent_id: UUID) -> None:
     """Running children that were asked to pause, and have not yet, go on."""
     await driver.execute(
-        "UPDATE jobs SET pause_requested = false WHERE parent_id = $1 AND state = 'running' AND pause_requested",
+        "UPDATE jobs SET pause_requested = false WHERE id IN (SELECT id FROM jobs WHERE parent_id = $1 "
+        "AND state = 'running' AND pause_requested ORDER BY id FOR NO KEY UPDATE)",
         parent_id,
     )
 

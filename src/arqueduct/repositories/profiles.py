@@ -10,6 +10,7 @@ from arqueduct.database import Driver, Transaction
 from arqueduct.errors import NotFound, ProfileNameTaken, ProfileUnknown, TooManyProfiles
 from arqueduct.ids import new_id
 from arqueduct.profiles import DEFAULT, DEFAULT_NAME, Profile, ProfileSettings
+from arqueduct.repositories.statements import TOUCHED
 
 __all__ = [
     "MOST",
@@ -42,16 +43,8 @@ _ADD_VERSION = """
     INSERT INTO profile_versions (profile_id, tenant_id, version, settings, created_by)
     SELECT id, tenant_id, version, $2, $3 FROM profiles WHERE id = $1
 """
-_CHANGE = """
-    UPDATE profiles SET name = $2, description = $3, version = version + $4,
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = $1
-"""
-_ARCHIVE = """
-    UPDATE profiles SET archived_at = now(),
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
-    WHERE id = $1
-"""
+_CHANGE = f"UPDATE profiles SET name = $2, description = $3, version = version + $4, {TOUCHED} WHERE id = $1"
+_ARCHIVE = f"UPDATE profiles SET archived_at = now(), {TOUCHED} WHERE id = $1"
 _PAGE = f"{_NEWEST} WHERE p.archived_at IS NULL AND ($1::uuid IS NULL OR p.id < $1) ORDER BY p.id DESC LIMIT $2"
 _VERSIONS = """
     SELECT version, settings, created_by, created_at FROM profile_versions

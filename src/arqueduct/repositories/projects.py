@@ -1,11 +1,9 @@
 """Projects and their runs. Row-level security keeps to the transaction's tenant."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlmodel import func, select
+from sqlmodel import select
 
 from arqueduct.database import Transaction
 from arqueduct.errors import NotFound
@@ -20,7 +18,6 @@ __all__ = [
     "has_open",
     "hold",
     "page",
-    "revise",
     "runs",
 ]
 
@@ -29,7 +26,7 @@ _DOCUMENTS = """
     WHERE f.file_set_id = $1 AND d.deleted_at IS NULL AND d.archived_at IS NULL ORDER BY f.path
 """
 # Of several documents of the same bytes the one that came first; and none whose bytes another one of the tenant, that
-# was processed already, has. Those are counted once for each blob: thousands may have the same.
+# was processed already and can be found, has. Those are counted once for each blob: thousands may have the same.
 _WITHOUT_DUPLICATES = """
     WITH mine AS MATERIALIZED (
         SELECT d.id, d.blob_id, f.path, row_number() OVER (PARTITION BY d.sha256 ORDER BY d.id) AS nth,
@@ -39,7 +36,7 @@ _WITHOUT_DUPLICATES = """
     ), known AS MATERIALIZED (
         SELECT b.blob_id, o.done FROM (SELECT DISTINCT blob_id FROM mine) b CROSS JOIN LATERAL (
             SELECT count(*) AS done FROM documents o JOIN jobs j ON j.id = o.job_id
-            WHERE o.blob_id = b.blob_id AND o.deleted_at IS NULL AND j.state = 'completed'
+            WHERE o.blob_id = b.blob_id AND o.deleted_at IS NULL AND o.archived_at IS NULL AND j.state = 'completed'
         ) o
     )
     SELECT m.id, m.nth = 1 AND k.done = m.is_done::int AS is_wanted
@@ -138,15 +135,6 @@ async def add_run(
     await transaction.session.flush()
     await transaction.session.refresh(run)
     return run
-
-
-async def revise(transaction: Transaction, project: Project, changes: Mapping[str, Any]) -> None:
-    """Changes a project that is held. Its time moves on, also where the clock does not."""
-    moved = func.greatest(func.clock_timestamp(), Project.updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
-    for name, value in {**changes, "updated_at": moved}.items():
-        setattr(project, name, value)
-    await transaction.session.flush()
-    await transaction.session.refresh(project)
 
 
 async def delete(transaction: Transaction, project: Project) -> None:

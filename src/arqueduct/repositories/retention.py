@@ -39,6 +39,7 @@ class Looked:
     """What became of one batch of finished jobs."""
 
     looked: int
+    """With the children of parents."""
     jobs: int
     """Deleted, each with its history."""
     attempts: int
@@ -48,10 +49,11 @@ class Looked:
 
 
 async def prune_jobs(driver: Driver, *, older: timedelta, most: int, after: Position) -> Looked:
-    """Looks at the next `most` jobs that finished longer than `older` ago, and deletes those that may go.
+    """Looks at the next jobs, about `most`, that finished longer than `older` ago, and deletes those that may go.
 
-    A job stays as long as a document names it or it has a child; of one that stays only the last attempt does.
-    Fewer than `most` looked at means that there are no more.
+    A job stays as long as a document or a project names it or one of its family, or one of its family is younger; a
+    family goes at once, with its parent. Of one that stays only the last attempt does. Fewer than `most` looked at
+    means that there are no more.
     """
     row = await driver.fetchrow(
         "SELECT * FROM prune_jobs($1, $2, $3, $4)", older, most, after.finished_at, after.job_id

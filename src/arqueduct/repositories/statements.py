@@ -1,8 +1,19 @@
-"""How a change of the job row is written: with its line of history, and the end of the attempt, if it ends one."""
+"""How changes of rows are written: of a job with its line of history, and the end of the attempt, if it ends one."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import func
+
+from arqueduct.database import Transaction
 from arqueduct.lifecycle import Outcome
+from arqueduct.models import Document, FileSet, Project
 
-__all__ = ["COLUMNS", "moving", "noting"]
+__all__ = ["COLUMNS", "TOUCHED", "moving", "noting", "revise"]
+
+TOUCHED = "updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')"
+"""The time of a row that is changed moves on, also where the clock does not."""
 
 COLUMNS = """
     id, tenant_id, user_id, kind, parent_id, children, document_id, document_name, state, stage, progress, message,
@@ -36,3 +47,12 @@ def moving(event: str, update: str, *, outcome: Outcome | None = None, traceback
 def noting(event: str, rows: str, more: str = "") -> str:
     """A statement that notes rows as they are in the history, and returns them."""
     return f"WITH moved AS ({rows}), noted AS ({_NOTE.format(event=event)}){more} SELECT {COLUMNS} FROM moved"
+
+
+async def revise(transaction: Transaction, row: Document | FileSet | Project, changes: Mapping[str, Any]) -> None:
+    """Changes a row that is locked, and moves its time on as `TOUCHED` does."""
+    moved = func.greatest(func.clock_timestamp(), type(row).updated_at + timedelta(microseconds=1))  # type: ignore[operator]  # a column, not a datetime
+    for name, value in {**changes, "updated_at": moved}.items():
+        setattr(row, name, value)
+    await transaction.session.flush()
+    await transaction.session.refresh(row)

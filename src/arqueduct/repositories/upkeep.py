@@ -3,11 +3,11 @@
 What runs do is in the worker; here is which rows they mean. A dry run asks with the same conditions.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -17,15 +17,18 @@ from arqueduct.database import Driver
 from arqueduct.errors import UpkeepUnderWay
 from arqueduct.repositories import jobs
 from arqueduct.repositories.originals import UNFINISHED
-from arqueduct.repositories.retention import Position
+from arqueduct.repositories.retention import BEGINNING, Position
+from arqueduct.repositories.statements import TOUCHED
 
 __all__ = [
     "JOBS",
     "KINDS",
+    "OLDEST",
     "OPTIMISE",
     "RETENTION",
     "SAMPLE",
     "Found",
+    "Place",
     "Policy",
     "Target",
     "add_run",
@@ -35,6 +38,7 @@ __all__ = [
     "last_report",
     "new_run",
     "old_documents",
+    "place_of",
     "policies",
     "prune_jobs",
     "put_policies",
@@ -51,6 +55,10 @@ SAMPLE = 20
 """Ids that a report names of each target."""
 JOBS = 500
 """Finished jobs that are looked at in one go: some tens of milliseconds."""
+
+Place: TypeAlias = tuple[datetime, UUID]
+"""Between two documents, in order of their age."""
+OLDEST: Place = BEGINNING, UUID(int=0)
 
 
 class Target(StrEnum):
@@ -138,6 +146,7 @@ def _expected(target: Target) -> str:
     """
 
 
+_BUSY = f"SELECT document_id FROM jobs WHERE document_id = ANY ($1::uuid[]) AND state IN {UNFINISHED}"
 _UNDER_WAY = f"""
     SELECT EXISTS (
         SELECT FROM jobs j JOIN upkeep_runs r USING (id)
@@ -243,7 +252,7 @@ async def write_report(driver: Driver, job_id: UUID, fence: int, report: dict[st
 async def count(driver: Driver, policy: Policy) -> int:
     """How many a policy means; `expected` tells more, and takes longer."""
     if policy.target is Target.JOBS:
-        return sum([len(page) async for page in _old_jobs(driver, policy)])
+        return (await _old_jobs(driver, policy)).rows
     found: int = await driver.fetchval(f"SELECT count(*) {_meant(policy.target)}", *_asked(policy))
     return found
 
@@ -251,51 +260,58 @@ async def count(driver: Driver, policy: Policy) -> int:
 async def expected(driver: Driver, policy: Policy) -> Found:
     """How much a policy means, without touching it. Not of texts: those are seen in the storage only."""
     if policy.target is Target.JOBS:
-        found = Found()
-        async for page in _old_jobs(driver, policy):
-            sample = [*found.sample, *map(str, page)][:SAMPLE]
-            found = Found(rows=found.rows + len(page), sample=sample)
-        return found
+        return await _old_jobs(driver, policy)
     row = await driver.fetchrow(_expected(policy.target), *_asked(policy))
     assert row is not None  # noqa: S101  # it counts
     return Found(rows=row["rows"], bytes=row["bytes"], sample=[str(found) for found in row["sample"] or ()])
 
 
-async def old_documents(driver: Driver, policy: Policy, *, most: int) -> list[asyncpg.Record]:
-    """The next documents that a policy means, locked: `id, blob_id`. Those that somebody holds are left out."""
-    return await driver.fetch(
-        f"SELECT d.id, d.blob_id {_meant(policy.target)} "
-        "ORDER BY d.created_at, d.id LIMIT $4 FOR NO KEY UPDATE OF d SKIP LOCKED",
+async def old_documents(driver: Driver, policy: Policy, *, most: int, after: Place = OLDEST) -> list[asyncpg.Record]:
+    """The next documents that a policy means, behind `after`, locked: `id, blob_id, created_at`.
+
+    Those that somebody holds are left out. None: there are no more.
+    """
+    while rows := await driver.fetch(
+        f"SELECT d.id, d.blob_id, d.created_at {_meant(policy.target)} AND (d.created_at, d.id) > ($4, $5) "
+        "ORDER BY d.created_at, d.id LIMIT $6 FOR NO KEY UPDATE OF d SKIP LOCKED",
         *_asked(policy),
+        *after,
         most,
-    )
+    ):
+        # Now that they are locked: one may have got a job before it was.
+        busy = {row["document_id"] for row in await driver.fetch(_BUSY, [row["id"] for row in rows])}
+        if idle := [row for row in rows if row["id"] not in busy]:
+            return idle
+        after = place_of(rows[-1])
+    return []
+
+
+def place_of(document: asyncpg.Record) -> Place:
+    """Of one of `old_documents`: where to go on behind it."""
+    return document["created_at"], document["id"]
 
 
 async def without_original(driver: Driver, document_ids: Sequence[UUID]) -> None:
     """From the commit on their content is gone."""
     await driver.execute(
-        "UPDATE documents SET original_removed_at = now(), "
-        "updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond') WHERE id = ANY ($1)",
+        f"UPDATE documents SET original_removed_at = now(), {TOUCHED} WHERE id = ANY ($1)",
         list(document_ids),
     )
 
 
 async def prune_jobs(driver: Driver, policy: Policy, *, most: int, after: Position) -> tuple[int, Position | None]:
-    """Looks at the next `most` finished jobs, and deletes those that a policy means; returns how many, and where to go
-    on. None: there are no more."""
+    """Looks at the next finished jobs, about `most`, and deletes those that a policy means; returns how many, and where
+    to go on. None: there are no more."""
     row = await driver.fetchrow("SELECT * FROM prune_old_jobs($1, $2, $3, $4, $5)", *_page(policy, most, after))
     assert row is not None  # noqa: S101  # a function with OUT parameters returns one row
     return row["pruned"], _behind(row, most)
 
 
-async def _old_jobs(driver: Driver, policy: Policy) -> AsyncIterator[list[UUID]]:
-    """What `prune_jobs` would delete, page by page."""
-    after: Position | None = Position()
-    while after is not None:
-        row = await driver.fetchrow("SELECT * FROM old_jobs($1, $2, $3, $4, $5)", *_page(policy, JOBS, after))
-        assert row is not None  # noqa: S101  # as above
-        after = _behind(row, JOBS)
-        yield row["old"]
+async def _old_jobs(driver: Driver, policy: Policy) -> Found:
+    """What `prune_jobs` would delete."""
+    row = await driver.fetchrow("SELECT * FROM old_jobs($1, $2, $3)", policy.age, list(policy.states), SAMPLE)
+    assert row is not None  # noqa: S101  # as above
+    return Found(rows=row["many"], sample=[str(job_id) for job_id in row["ids"]])
 
 
 def _asked(policy: Policy) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from arqueduct.errors import (
 )
 from arqueduct.ids import new_id
 from arqueduct.permissions import Permission
-from arqueduct.repositories import file_sets
+from arqueduct.repositories import file_sets, statements
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct.settings import Settings
 from arqueduct_backend import cursors
@@ -150,7 +150,7 @@ async def change_file_set(
     """Changes name, description or metadata."""
     found = await file_sets.find(transaction, file_set_id, locked=True)
     check(tag_of(found), if_match)
-    await file_sets.revise(transaction, found, _columns(changes))
+    await statements.revise(transaction, found, _columns(changes))
     changed = sorted(changes.model_fields_set)
     await acting.note(transaction, after={"file_set_id": str(file_set_id), "changed": changed})
     response.headers["ETag"] = tag_of(found)

@@ -26,7 +26,7 @@ from arqueduct.errors import (
 )
 from arqueduct.lifecycle import UNFINISHED, Action, JobState
 from arqueduct.permissions import Permission
-from arqueduct.repositories import projects
+from arqueduct.repositories import projects, statements
 from arqueduct.repositories.originals import ARCHIVE, RESTORE
 from arqueduct_backend import cursors, error_report, planting
 from arqueduct_backend.access import Acts, needs
@@ -115,7 +115,7 @@ async def change_project(
     held = await projects.hold(transaction, project_id)
     _, job = await projects.find(transaction, project_id)
     check(_tag(held, job), if_match)
-    await projects.revise(transaction, held, changes.model_dump(exclude_unset=True))
+    await statements.revise(transaction, held, changes.model_dump(exclude_unset=True))
     await acting.note(transaction, after={"project_id": str(project_id), "changed": sorted(changes.model_fields_set)})
     response.headers["ETag"] = _tag(held, job)
     return Project.of(held, job)

@@ -85,12 +85,14 @@ async def _foretell(context: StageContext, tally: Tally, policies: list[Policy])
 async def _documents(context: StageContext, tally: Tally, policy: Policy) -> None:
     """One by one, as if a user deleted them."""
     tenant_id = context.job.tenant_id
+    position = upkeep.OLDEST
     while True:
         context.checkpoint()
         async with context.database.transaction(tenant_id) as transaction:
-            found = await upkeep.old_documents(transaction.driver, policy, most=1)
+            found = await upkeep.old_documents(transaction.driver, policy, most=1, after=position)
             if not found:
                 return
+            position = upkeep.place_of(found[-1])
             document_id: UUID = found[0]["id"]
             await documents.mark_deleted(transaction, document_id)
             await steering.cancel_of_document(transaction.driver, document_id)
@@ -108,12 +110,14 @@ async def _documents(context: StageContext, tally: Tally, policy: Policy) -> Non
 
 
 async def _originals(context: StageContext, tally: Tally, policy: Policy) -> None:
+    position = upkeep.OLDEST
     while True:
         context.checkpoint()
         async with context.database.transaction(context.job.tenant_id) as transaction:
-            found = await upkeep.old_documents(transaction.driver, policy, most=ORIGINALS)
+            found = await upkeep.old_documents(transaction.driver, policy, most=ORIGINALS, after=position)
             if not found:
                 return
+            position = upkeep.place_of(found[-1])
             ids = [row["id"] for row in found]
             await upkeep.without_original(transaction.driver, ids)
             gone = await originals.remove_unwanted(transaction.driver, [row["blob_id"] for row in found])

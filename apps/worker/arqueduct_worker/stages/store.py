@@ -11,6 +11,7 @@ from arqueduct.errors import DocumentDeleted, EmbeddingsMissing, LeaseLost
 from arqueduct.ids import new_id
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents
+from arqueduct.repositories.statements import TOUCHED
 from arqueduct_worker.stages.embed import text_hash
 
 __all__ = ["Store"]
@@ -36,11 +37,11 @@ _WITHOUT_VECTOR = """
 """
 
 # What a user wrote meanwhile stays.
-_DOCUMENT = """
+_DOCUMENT = f"""
     UPDATE documents SET pages = $2, characters = $3, chunks = $4, text_recipe = $5, title = coalesce(title, $6),
         metadata = $7::jsonb || metadata,
         tokens = (SELECT coalesce(sum(c.tokens), 0) FROM chunks c WHERE c.document_id = $1),
-        updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond')
+        {TOUCHED}
     WHERE id = $1 AND deleted_at IS NULL
 """
 

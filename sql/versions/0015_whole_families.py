@@ -1,0 +1,18 @@
+"""Families that leave as a whole, and what is old found by an index."""
+
+from pathlib import Path
+
+from arqueduct.migrations import run_script
+
+revision = "0015"
+down_revision = "0012"
+
+HERE = Path(__file__).with_suffix("")
+
+
+def upgrade() -> None:
+    run_script(HERE.with_suffix(".up.sql"))
+
+
+def downgrade() -> None:
+    run_script(HERE.with_suffix(".down.sql"))
