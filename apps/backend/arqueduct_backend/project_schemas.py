@@ -84,7 +84,8 @@ class ProjectChange(Patch):
 
 
 class ChildChoice(BaseModel):
-    """Which of those that failed are tried again. Nothing named: all that failed."""
+    """Which of those that failed are tried again. Nothing named: all that failed, and of a project or batch that was
+    itself cancelled those too that were cancelled with it."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -2599,7 +2599,8 @@ export interface components {
         };
         /**
          * ChildChoice
-         * @description Which of those that failed are tried again. Nothing named: all that failed.
+         * @description Which of those that failed are tried again. Nothing named: all that failed, and of a project or batch that was
+         *     itself cancelled those too that were cancelled with it.
          * @example {
          *       "error_code": "dependency_unavailable"
          *     }

@@ -381,7 +381,8 @@ class CheckAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ChildChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which of those that failed are tried again. Nothing named: all that failed."""
+    """Which of those that failed are tried again. Nothing named: all that failed, and of a project or batch that
+    was itself cancelled those too that were cancelled with it."""
 
     error_code: str | UnsetType | None = UNSET
     job_ids: list[UUID] | UnsetType | None = UNSET

@@ -215,7 +215,10 @@ def _add_action(group: typer.Typer, kin: Kin, action: Action) -> None:
 
 def _add_retry(group: typer.Typer, kin: Kin) -> None:
     @group.command(
-        help=f"Put {kin.unit}s that failed back into the queue, and no others; what they have paid for is kept.",
+        help=(
+            f"Put {kin.unit}s that failed back into the queue; of a {kin.noun} that was itself cancelled also those "
+            "cancelled with it. What they have paid for is kept."
+        ),
         epilog=examples(
             f"{kin.group} retry {SOME_ID}", f"{kin.group} retry {SOME_ID} --code dependency_unavailable --watch"
         ),
