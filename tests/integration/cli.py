@@ -12,7 +12,9 @@ from arqueduct.cli import app, output
 from arqueduct.settings import Settings
 
 
-async def arqueduct(*arguments: str, settings: Settings | None = None, columns: int = 200) -> Result:
+async def arqueduct(
+    *arguments: str, settings: Settings | None = None, columns: int = 200, piped: str | None = None
+) -> Result:
     """One command, to its end. With settings it finds their database and Redis. `columns`: of the terminal."""
     environment: dict[str, str | None] = {"COLUMNS": str(columns)}
     if settings is not None:
@@ -26,7 +28,7 @@ async def arqueduct(*arguments: str, settings: Settings | None = None, columns: 
     output.out.width = output.err.width = columns  # whatever was known of the terminal when they were made
     # The command runs an event loop of its own; what the test's servers log meanwhile is not its output.
     with capture_logs():
-        return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment)
+        return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=environment, input=piped)
 
 
 def done(result: Result) -> str:

@@ -31,8 +31,8 @@ class Commands:
 
     options: tuple[str, ...]
 
-    async def __call__(self, *arguments: str) -> Result:
-        return await arqueduct(*arguments, *self.options)
+    async def __call__(self, *arguments: str, piped: str | None = None) -> Result:
+        return await arqueduct(*arguments, *self.options, piped=piped)
 
 
 @pytest.fixture

@@ -239,7 +239,9 @@ async def test_what_failed_is_listed_and_written(
     assert (line["path"], line["code"]) == ("rivers/torn.pdf", "document_corrupt")
     assert done(await run("errors", "--kind", "document.ingest", "--csv", "-")).count("document_corrupt") == 1
     assert "1 failure" in done(await run("errors"))
-    assert done(await run("errors", "--kind", "report.write")) == "Nothing failed.\n"
+    assert done(await run("errors", "--kind", "report.write")) == "Nothing failed of the kind report.write.\n"
+    none = done(await run("errors", "--code", "nosuch", "--after", "2026-01-01"))
+    assert none == "Nothing failed with the code nosuch in that time.\n"
     refused = await run("errors", "--csv", str(tmp_path / "no" / "where.csv"))
     assert (refused.exit_code, "cannot be written" in refused.stderr) == (1, True)
     assert not await asyncio.to_thread(lambda: list(tmp_path.rglob("*.part")))
@@ -274,6 +276,8 @@ async def test_documents_are_named_or_all_of_them(run: Commands, folder: Path) -
     assert one["batch"]["documents"] == 2
     printed = done(await run("batches", "create", "--set", files["id"], "--status", "uploaded"))
     assert ": 1 document to process." in printed
+    result = await run("batches", "create", "--ids", "abc")
+    assert "abc is no id" in result.stderr
     result = await run("batches", "create", "--all", "--action", "nothing.known")
     assert (result.exit_code, result.stdout) == (1, "")
 
@@ -282,7 +286,10 @@ async def test_profiles_are_made_shown_and_checked(run: Commands, api_worker: Te
     await beat(api_worker)
     file = tmp_path / "settings.json"
     file.write_text('{"options": {"chunk": {"size": 1500, "overlap": 200}}}')
-    assert done(await run("profiles", "ls")) == "There are no profiles but `default`.\n"
+    title, default = done(await run("profiles", "ls")).splitlines()
+    assert title.split() == ["Profile", "Name", "Version", "Pipeline", "Age"]
+    assert default.split() == ["–", "default", "1", "document.ingest", "built", "in"]
+    assert told(await run("profiles", "ls", "--json")) == [{"items": []}]
     assert done(await run("profiles", "validate", "--file", str(file))) == "A profile can be made of these settings.\n"
     assert done(await run("profiles", "create", "long", "--file", str(file))).endswith(" is made, version 1.\n")
     assert "long" in done(await run("profiles", "ls"))
@@ -291,6 +298,8 @@ async def test_profiles_are_made_shown_and_checked(run: Commands, api_worker: Te
     (found,) = told(await run("profiles", "get", "long", "--json"))
     assert told(await run("profiles", "get", found["id"], "--json")) == [found]
     assert "document.ingest" in done(await run("profiles", "get", "default"))
+    piped = await run("profiles", "create", "short", "--file", "-", piped='{"options": {"chunk": {"size": 500}}}')
+    assert done(piped).startswith("short (")
     refused = await run("profiles", "create", "long", "--file", str(file), "--json")
     assert json.loads(refused.stderr)["error"]["code"] == "profile_name_taken"
 

@@ -1,6 +1,8 @@
 """`arqueduct sets` over a real connection: folders become sets, and each refused file is told."""
 
 import json
+import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -32,6 +34,11 @@ def folder(tmp_path: Path) -> Path:
     return rivers
 
 
+def write(folder: Path, name: bytes, text: str) -> None:
+    """Under a name that need not be UTF-8."""
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(text)
+
+
 async def test_a_folder_becomes_a_set(run: Commands, folder: Path) -> None:
     (made,) = told(await run("sets", "create", str(folder), "--json"))
     assert (made["name"], [file["path"] for file in made["files"]]) == (
@@ -43,6 +50,8 @@ async def test_a_folder_becomes_a_set(run: Commands, folder: Path) -> None:
     assert {file["document"]["status"] for file in found["files"]} == {"uploaded"}
     printed = done(await run("sets", "get", made["id"]))
     assert "rivers/africa/nile.txt" in printed
+    assert re.search(r"bytes +21 B\b", printed)
+    assert re.search(r"created at +\d{4}-\d\d-\d\d \d\d:\d\d\b", printed)
     assert "2 files" in printed
 
 
@@ -56,6 +65,38 @@ async def test_what_was_not_accepted_is_told(run: Commands, folder: Path) -> Non
     quiet = await run("sets", "create", str(folder), "--quiet")
     assert (quiet.exit_code, quiet.stdout) == (1, "")
     assert "empty.txt" in quiet.stderr
+
+
+async def test_a_name_that_is_not_utf8_goes_with_its_readable_part(run: Commands, folder: Path) -> None:
+    write(folder, b"bad\xff.txt", "The Rhone.")
+    for command in (("sets", "create"), ("projects", "create", "Rivers")):
+        made = await run(*command, str(folder), "--json")
+        assert "rivers/bad\ufffd.txt" in [file["path"] for file in told(made)[0]["files"]]
+    result = await run("sets", "create", str(folder))
+    assert f"Sent under another name, as 1 name is not UTF-8: {folder}/bad\ufffd.txt" in result.stderr
+
+
+async def test_uploads_are_told_under_the_name_that_the_server_keeps(run: Commands, folder: Path) -> None:
+    folder = folder / "asia"
+    folder.mkdir()
+    for name in (b"bad\xff.txt", b'a "quote".txt'):
+        write(folder, name, name.hex())
+    events = told(await run("ingest", str(folder), "--no-wait", "--json"))
+    assert {event["name"] for event in events if event["event"] == "uploaded"} == {
+        "bad\ufffd.txt",
+        "a %22quote%22.txt",
+    }
+    assert "1 name is not UTF-8" in (await run("ingest", str(folder), "--no-wait")).stderr
+
+
+async def test_a_pipe_is_refused_at_once(run: Commands, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    for command in (("ingest",), ("sets", "create"), ("projects", "create", "Rivers")):
+        refused = await run(*command, str(pipe))
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "pipe.txt is no regular file." in refused.stderr
+    assert done(await run("sets", "ls")) == "There are no file sets.\n"
 
 
 async def test_a_folder_without_files_makes_no_set(run: Commands, tmp_path: Path) -> None:
@@ -101,14 +142,14 @@ async def test_many_files_go_in_several_requests(run: Commands, tmp_path: Path) 
     many.mkdir()
     for number in range(450):
         (many / f"{number:03}.txt").write_text(f"File {number}")
-    assert [len(batch.files) for batch in batches(named_files([many]))] == [200, 200, 50]
+    assert [len(batch.files) for batch in batches(named_files([many], print))] == [200, 200, 50]
     printed = done(await run("sets", "create", str(many)))
     assert "450 files accepted." in printed
 
 
 def test_a_file_that_is_named_twice_goes_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    found = named_files([Path("rhine.md"), Path()])
+    found = named_files([Path("rhine.md"), Path()], print)
     assert [name for name, _ in found] == ["rhine.md", "africa/nile.txt"]
 
 

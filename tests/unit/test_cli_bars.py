@@ -88,3 +88,5 @@ def test_what_went_wrong_is_broken_between_words() -> None:
     lines = [re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|\r", "", line).rstrip() for line in file.getvalue().splitlines()]
     assert any(line.startswith("b.md: not accepted: word") and line.endswith("word") for line in lines)
     assert all(len(line) <= 80 for line in lines if "word" in line)
+    assert "0 %" not in file.getvalue()  # nothing of a refused file is on its way
+    assert "✗ not accepted" in file.getvalue()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
@@ -52,6 +52,8 @@ class Bars:
         self.ended(item)
 
     def accepted(self, item: Item) -> None:
+        if item in self._rows:
+            self._documents.update(self._rows[item], name=_fitted(item.name, self._name_width))
         self._say(item, Text("waiting", "dim"))
 
     def moved(self, item: Item) -> None:
@@ -74,7 +76,7 @@ class Bars:
         state = item.progress.state if item.progress else "failed"
         style = STYLES.get(state, "")
         if self._all is None:
-            self._documents.update(self._row(item), completed=1 if good else None)
+            self._documents.update(self._row(item), completed=1 if good else None, is_refused=item.error is not None)
             self._say(item, Text(f"{'✓' if good else '✗'} {said if good else said.partition(':')[0]}", style))
         else:
             if item in self._rows:
@@ -96,7 +98,7 @@ class Bars:
 
     def _add(self, item: Item, said: str) -> None:
         self._rows[item] = self._documents.add_task(
-            "", total=1, name=_fitted(item.name, self._name_width), said=Text(said, "dim")
+            "", total=1, name=_fitted(item.name, self._name_width), said=Text(said, "dim"), is_refused=False
         )
 
     def _say(self, item: Item, said: Text) -> None:
@@ -107,13 +109,24 @@ class Bars:
 def _progress(console: Console, name_width: int, bar_width: int) -> Progress:
     return Progress(
         TextColumn("{task.fields[name]}", table_column=Column(width=name_width, no_wrap=True)),
-        BarColumn(bar_width=bar_width, complete_style="cyan", finished_style="green"),
-        TextColumn("{task.percentage:>3.0f} %"),
+        _Taken(BarColumn(bar_width=bar_width, complete_style="cyan", finished_style="green")),
+        _Taken(TextColumn("{task.percentage:>3.0f} %")),
         _Said(),
         console=console,
         auto_refresh=False,
         expand=True,
     )
+
+
+class _Taken(ProgressColumn):
+    """Another column, which is empty for a file that the server refused: nothing of it is on its way."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        super().__init__()
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        return Text("") if task.fields.get("is_refused") else self._column.render(task)
 
 
 class _Said(ProgressColumn):

@@ -43,7 +43,7 @@ async def report(
     if json:
         print_json(found)
     elif not found["items"]:
-        out.print("Nothing failed.")
+        out.print(Text(_nothing(wanted)), soft_wrap=True)
     else:
         _print(found)
 
@@ -74,6 +74,14 @@ def _table() -> Table:
         table.add_column(title, no_wrap=True)
     table.add_column("Attempts", no_wrap=True, justify="right")
     return table
+
+
+def _nothing(wanted: Mapping[str, str | None]) -> str:
+    said = "Nothing failed"
+    for name, words in (("error_code", "with the code"), ("kind", "of the kind")):
+        if wanted.get(name):
+            said += f" {words} {wanted[name]}"
+    return f"{said} in that time." if wanted.get("after") or wanted.get("before") else f"{said}."
 
 
 def _print(found: Body) -> None:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from arqueduct.cli.client import Body, Client
+from arqueduct.cli.found_files import readable
 from arqueduct.cli.output import out
 from arqueduct.cli.set_uploads import Batch, Named, send
 from arqueduct.cli.words import size
@@ -25,7 +26,9 @@ async def upload(client: Client, file_set_id: str, files: Sequence[Named], *, is
         with _bar(files, is_silent=is_silent) as sent:
             return await send(client, file_set_id, files, sent)
     except OSError as error:
-        raise InvalidRequest(f"{error.filename} cannot be read: {error.strerror}.", advice=going_on) from error
+        raise InvalidRequest(
+            f"{readable(error.filename)} cannot be read: {error.strerror}.", advice=going_on
+        ) from error
     except ArqueductError as error:
         error.advice = f"{error.advice} {going_on}"
         raise

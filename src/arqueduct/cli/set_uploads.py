@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from arqueduct.cli.client import Body, Client
-from arqueduct.cli.uploads import find_files
+from arqueduct.cli.found_files import Note, files_of, readable
 from arqueduct.errors import SetupError
 
 __all__ = ["Batch", "Named", "batches", "named_files", "send"]
@@ -29,14 +29,14 @@ class Batch:
     size: int = 0
 
 
-def named_files(paths: Iterable[Path]) -> list[Named]:
+def named_files(paths: Iterable[Path], note: Note) -> list[Named]:
     """Files under their names, and those of a folder under its name and their paths below it; hidden ones are left
-    out of folders. Raises `SetupError` if there are none.
+    out of folders, and `note` hears what else is. Raises `SetupError` if there are none.
     """
     found: dict[Path, Named] = {}
     for given in paths:
-        for file in find_files([given]):
-            found.setdefault(file.resolve(), (_name(given, file), file))
+        for file in files_of(given, note):
+            found.setdefault(file.resolve(), (readable(_name(given, file)), file))
     if not found:
         raise SetupError(
             "There are no files in what was named.",

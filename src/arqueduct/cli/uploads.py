@@ -1,9 +1,8 @@
 """Takes files to the server and follows each to its end."""
 
 import asyncio
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Protocol
 
 from arqueduct.cli.client import Body, Client
 from arqueduct.cli.feed import Feed, Progress, following
+from arqueduct.cli.found_files import readable
 from arqueduct.errors import ArqueductError, InvalidRequest, NotAuthenticated, SetupError
 from arqueduct.lifecycle import JobState
 
-__all__ = ["Item", "Summary", "View", "carry", "find_files", "summarise"]
+__all__ = ["Item", "Summary", "View", "carry", "summarise"]
 
 UPLOADS_AT_ONCE = 4
 """Enough to keep a disk and a network busy; more only lengthens each one's way."""
@@ -25,7 +25,7 @@ DETAILED = 100
 
 @dataclass(eq=False, kw_only=True)
 class Item:
-    """One file on its way. `document` and `job` are set once the server has it."""
+    """One file on its way. `document` and `job` are set once the server has it, and `name` is then the one it keeps."""
 
     name: str
     path: Path | None = None
@@ -78,22 +78,6 @@ class View(Protocol):
     def finish(self, summary: Summary) -> None: ...
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Files as given, and those below folders, sorted; nothing whose name begins with a dot is looked at there."""
-    found = {path.resolve(): path for given in paths for path in _below(given)}
-    return list(found.values())
-
-
-def _below(given: Path) -> Iterator[Path]:
-    if not given.is_dir():
-        yield given
-        return
-    for folder, folders, files in os.walk(given):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        visible = (Path(folder, name) for name in sorted(files) if not name.startswith("."))
-        yield from filter(Path.is_file, visible)  # a pipe or a socket has no end to upload
-
-
 async def carry(
     client: Client, paths: Sequence[Path], view: View, *, wait: bool = True, priority: str | None = None
 ) -> list[Item]:
@@ -102,7 +86,7 @@ async def carry(
     A file that the server refuses ends only itself. Raises `SetupError` or `NotAuthenticated` when no file can go.
     """
     began = time.monotonic()
-    items = [Item(name=path.name, path=path) for path in paths]
+    items = [Item(name=readable(path.name), path=path) for path in paths]
     watched: dict[str, Item] = {}
 
     def hear(progress: Progress) -> None:
@@ -166,6 +150,7 @@ async def _carry(client: Client, items: Iterator[Item], view: View, ends: _Ends 
             view.refused(item)
         else:
             item.document, item.job_id = accepted["document"], accepted["job"]["id"]
+            item.name = accepted["document"]["name"]
             view.accepted(item)
             if ends is not None:
                 ends.follow(item, accepted["job"]["id"])

@@ -7,6 +7,7 @@ import msgspec
 from rich.text import Text
 
 from arqueduct.cli.bars import Bars
+from arqueduct.cli.found_files import readable
 from arqueduct.cli.output import err, out, print_json
 from arqueduct.cli.uploads import Item, Summary, View
 from arqueduct.cli.words import how_it_ended, summary_of
@@ -77,7 +78,7 @@ class JsonLines:
     def _say(self, event: str, item: Item, **fields: Any) -> None:
         ids = {"document_id": item.document["id"]} if item.document else {}
         if item.path is not None:
-            ids["path"] = str(item.path)
+            ids["path"] = readable(item.path)
         if item.job_id is not None:
             ids["job_id"] = item.job_id
         print_json({"event": event, "name": item.name, **ids, **fields})

@@ -7,7 +7,18 @@ from typing import Any
 
 from arqueduct.cli.uploads import Item, Summary
 
-__all__ = ["age", "age_of", "contents", "counted", "duration", "how_it_ended", "percent", "size", "summary_of"]
+__all__ = [
+    "age",
+    "age_of",
+    "contents",
+    "counted",
+    "duration",
+    "how_it_ended",
+    "moment",
+    "percent",
+    "size",
+    "summary_of",
+]
 
 
 def counted(number: int, noun: str) -> str:
@@ -38,6 +49,11 @@ def age(seconds: float) -> str:
 def age_of(moment: str) -> str:
     """Of what was made at a moment, as the API tells it."""
     return age((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def moment(told: str) -> str:
+    """`2026-11-22 14:30`, in UTC, of what the API tells."""
+    return f"{datetime.fromisoformat(told).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def size(bytes: int) -> str:

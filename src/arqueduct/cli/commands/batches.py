@@ -151,7 +151,11 @@ add_commands(batches, BATCH)
 
 
 def _ids(given: Sequence[str]) -> list[str]:
+    return [_id(one.strip()) for several in given for one in several.split(",") if one.strip()]
+
+
+def _id(given: str) -> str:
     try:
-        return [str(UUID(one.strip())) for several in given for one in several.split(",") if one.strip()]
-    except ValueError as error:
-        raise typer.BadParameter(f"ids of documents are UUIDs, by commas: {error}") from None
+        return str(UUID(given))
+    except ValueError:
+        raise typer.BadParameter(f"{given} is no id: give those of documents, by commas.") from None

@@ -16,13 +16,14 @@ from arqueduct.cli.commands.bench_projects import projects
 from arqueduct.cli.commands.bench_queue import queue
 from arqueduct.cli.default_command import DEFAULT, DefaultGroup
 from arqueduct.cli.eta_errors import EtaWatch
+from arqueduct.cli.found_files import find_files, noting
 from arqueduct.cli.measuring import Latency, Samples, latency_of, read_metrics, sampling
 from arqueduct.cli.options import DataDir, Json, Quiet, examples
 from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.pick_up import measure_pick_up
 from arqueduct.cli.server import find
 from arqueduct.cli.temporary_up import temporary_up
-from arqueduct.cli.uploads import carry, find_files
+from arqueduct.cli.uploads import carry
 from arqueduct.cli.views import Lines, choose
 from arqueduct.errors import SetupError
 from arqueduct.supervisor.folder import DataFolder
@@ -60,7 +61,7 @@ def documents(
     uploads are removed again. What a running one knows already (texts, vectors) is not computed again.
     """
     with reporting(json=json):
-        files = find_files([path])
+        files = find_files([path], noting(json=json))
         if not files:
             raise SetupError(f"There are no files in {path}.", advice="Name a folder that has some.")
         folder = DataFolder.at(settings.load(data_dir=data_dir).data_dir)

@@ -17,12 +17,13 @@ from rich.text import Text
 from arqueduct import settings
 from arqueduct.cli.client import Client, connect
 from arqueduct.cli.commands.search import print_hits
+from arqueduct.cli.found_files import find_files, noting
 from arqueduct.cli.newcomers import already_there
 from arqueduct.cli.options import DataDir, Parent
 from arqueduct.cli.output import err, out, reporting
 from arqueduct.cli.own_up import running_up
 from arqueduct.cli.server import Server, find
-from arqueduct.cli.uploads import carry, find_files
+from arqueduct.cli.uploads import carry
 from arqueduct.cli.views import choose
 from arqueduct.errors import SetupError
 from arqueduct.settings import Settings
@@ -97,7 +98,8 @@ async def _show(documents: Path, data_dir: Path, port: int, *, stop: bool) -> No
 
 
 async def _ingest(client: Client, documents: Path) -> None:
-    files = [path for path in find_files([documents]) if not NOT_FOR_READERS & set(path.relative_to(documents).parts)]
+    found = find_files([documents], noting(json=False))
+    files = [path for path in found if not NOT_FOR_READERS & set(path.relative_to(documents).parts)]
     known = await already_there(client, files)
     for path in sorted(known):
         out.print(Text.assemble((f"{path.name}: ", ""), ("already there", "dim")))

@@ -8,10 +8,11 @@ import typer
 
 from arqueduct.cli import server
 from arqueduct.cli.client import connect
+from arqueduct.cli.found_files import find_files, noting
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url
 from arqueduct.cli.output import reporting
 from arqueduct.cli.server import Server
-from arqueduct.cli.uploads import Item, View, carry, find_files
+from arqueduct.cli.uploads import Item, View, carry
 from arqueduct.cli.views import choose
 from arqueduct.errors import SetupError
 
@@ -34,10 +35,11 @@ def ingest(
 ) -> None:
     """Upload documents and show how they are processed.
 
-    Hidden files are left out of folders. Exit status 1 if a document failed or was not accepted.
+    Hidden files, and links that lead out of a folder, are left out of folders. Exit status 1 if a document failed or
+    was not accepted.
     """
     with reporting(json=json):
-        files = find_files(paths)
+        files = find_files(paths, noting(json=json))
         if not files:
             raise SetupError(
                 "There are no files in what was named.",

@@ -16,7 +16,7 @@ from arqueduct.cli.client import Body, Client
 from arqueduct.cli.known_profiles import find_profile
 from arqueduct.cli.options import ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
-from arqueduct.cli.words import age_of
+from arqueduct.cli.words import age_of, moment
 from arqueduct.errors import InvalidRequest
 
 __all__ = ["pipelines", "profiles"]
@@ -28,16 +28,17 @@ profiles = typer.Typer(
 COLUMNS = {"id": "Profile", "name": "Name", "version": "Version", "pipeline": "Pipeline", "age": "Age"}
 STDIN = Path("-")
 
+
+def _file_or_pipe(given: str) -> Path:
+    """typer's own check of what exists does not know `-`."""
+    if given != str(STDIN) and not Path(given).is_file():
+        raise typer.BadParameter(f"there is no file {given}")
+    return Path(given)
+
+
 File = Annotated[
     Path,
-    typer.Option(
-        "--file",
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        allow_dash=True,
-        help="Settings as JSON; `-`: from a pipe.",
-    ),
+    typer.Option("--file", parser=_file_or_pipe, metavar="FILE", help="Settings as JSON; `-`: from a pipe."),
 ]
 
 
@@ -49,20 +50,18 @@ def list_profiles(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """List profiles, the newest first; `default`, which is built in, is not among them."""
+    """List profiles, the newest first, and below them `default`, which is built in and not among those of --json."""
 
-    async def look(client: Client) -> list[Body]:
-        return [found async for found in client.pages("/profiles", limit)]
+    async def look(client: Client) -> tuple[list[Body], Body]:
+        made = [found async for found in client.pages("/profiles", limit)]
+        return made, await client.get("/profiles/default")
 
     with reporting(json=json):
-        found = ask(url, api_key, data_dir, look)
+        found, built_in = ask(url, api_key, data_dir, look)
         if json:
             print_json({"items": found})
-        elif found:
-            rows = [{**one, "pipeline": one["settings"]["pipeline"], "age": age_of(one["created_at"])} for one in found]
-            people.table(COLUMNS, rows)
         else:
-            out.print("There are no profiles but `default`.")
+            people.table(COLUMNS, [_row(one) for one in (*found, built_in)])
 
 
 @profiles.command(epilog=examples("profiles get default", "profiles get 'long passages' --json"))
@@ -84,7 +83,8 @@ def get(
             print_json(found)
             return
         names = ("id", "name", "description", "version", "created_at", "archived_at")
-        people.facts({name: found[name] for name in names if found.get(name) is not None})
+        known = {name: found[name] for name in names if found.get(name) is not None}
+        people.facts({name: moment(value) if name.endswith("_at") else value for name, value in known.items()})
         out.print(Text(f"\n{_indented(found['settings'])}"), soft_wrap=True)
 
 
@@ -196,6 +196,12 @@ def _print_pipeline(pipeline: Body) -> None:
             rows.add_row("", Text(f"options: {options}", "dim"))
     out.print(rows)
     out.print()
+
+
+def _row(profile: Body) -> Body:
+    made = profile.get("created_at")
+    age = age_of(made) if made else "built in"
+    return {"id": "–", **profile, "pipeline": profile["settings"]["pipeline"], "age": age}
 
 
 def _indented(value: Any) -> str:

@@ -21,6 +21,7 @@ from arqueduct.cli.commands.families import (
     id_of,
 )
 from arqueduct.cli.family import PROJECT
+from arqueduct.cli.found_files import noting
 from arqueduct.cli.known_profiles import check_known
 from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
@@ -75,7 +76,7 @@ def create(
             made = await client.post("/projects", {**wanted, "file_set_id": str(file_set)})
         else:
             await check_known(client, profile)
-            made, files = await _with_new_set(client, wanted, paths or [], is_silent=json or quiet)
+            made, files = await _with_new_set(client, wanted, paths or [], json=json, quiet=quiet)
         _tell_made(made, files, json=json, quiet=quiet)
         is_good = not watch or await follow(client, PROJECT, made["project"]["id"], json=json, quiet=quiet)
         return is_good and not refused(files)
@@ -116,12 +117,12 @@ add_commands(projects, PROJECT)
 
 
 async def _with_new_set(
-    client: Client, wanted: Body, paths: Sequence[Path], *, is_silent: bool
+    client: Client, wanted: Body, paths: Sequence[Path], *, json: bool, quiet: bool
 ) -> tuple[Body, list[Body]]:
     """The project, and what became of each file. A set in which no file was accepted does not stay."""
-    named = named_files(paths)
+    named = named_files(paths, noting(json=json))
     made = await client.post_form("/file-sets", name=wanted["name"])
-    files = await upload(client, made["id"], named, is_silent=is_silent)
+    files = await upload(client, made["id"], named, is_silent=json or quiet)
     if len(refused(files)) == len(files):
         await client.delete(f"/file-sets/{made['id']}")
         tell_refused(files, err)

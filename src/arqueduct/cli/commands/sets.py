@@ -10,11 +10,12 @@ from rich.text import Text
 from arqueduct.cli import people
 from arqueduct.cli.asking import ask
 from arqueduct.cli.client import Body, Client
+from arqueduct.cli.found_files import noting, readable
 from arqueduct.cli.options import SOME_ID, ApiKey, DataDir, Json, Quiet, Url, examples, label
 from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.set_bar import refused, tell_refused, upload
 from arqueduct.cli.set_uploads import named_files
-from arqueduct.cli.words import age_of, counted
+from arqueduct.cli.words import age_of, counted, moment, size
 
 __all__ = ["sets"]
 
@@ -66,12 +67,16 @@ def create(
 ) -> None:
     """Make a set out of files and folders; files of folders keep their paths.
 
-    Hidden files are left out of folders. Nothing is processed yet. Exit status 1 if a file was not accepted.
+    Hidden files, and links that lead out of a folder, are left out of folders. Nothing is processed yet. Exit status 1
+    if a file was not accepted.
     """
 
     async def act(client: Client) -> Body:
-        fields = {"name": name or paths[0].resolve().name, **({"description": description} if description else {})}
-        files = named_files(paths)
+        fields = {
+            "name": name or readable(paths[0].resolve().name),
+            **({"description": description} if description else {}),
+        }
+        files = named_files(paths, noting(json=json))
         made = await client.post_form("/file-sets", **fields)
         return {**made, "files": await upload(client, made["id"], files, is_silent=json or quiet)}
 
@@ -94,7 +99,8 @@ def add(
 
     async def act(client: Client) -> Body:
         known = await client.get(f"/file-sets/{file_set}")
-        return {**known, "files": await upload(client, known["id"], named_files(paths), is_silent=json or quiet)}
+        files = named_files(paths, noting(json=json))
+        return {**known, "files": await upload(client, known["id"], files, is_silent=json or quiet)}
 
     with reporting(json=json):
         _tell(ask(url, api_key, data_dir, act), json=json, quiet=quiet)
@@ -124,8 +130,7 @@ def get(
             print_json(found)
             return
         told = found["statistics"]
-        names = ("id", "name", "description", "created_at", "archived_at")
-        people.facts({name: found[name] for name in names if found[name] is not None} | told["total"])
+        people.facts(_facts(found) | _amounts(told["total"]))
         people.facts({status: counted(amounts["files"], "file") for status, amounts in told["by_status"].items()})
         if found["files"]:
             people.table(FILES, [_file(file) for file in found["files"]])
@@ -168,6 +173,16 @@ def _tell(made: Body, *, json: bool, quiet: bool) -> None:
             out.print(Text(f"{made['name']} ({made['id']}): {accepted} accepted{more}."), soft_wrap=True)
     if refused(made["files"]):
         raise typer.Exit(1)
+
+
+def _facts(found: Body) -> dict[str, Any]:
+    names = ("id", "name", "description", "created_at", "archived_at")
+    known = {name: found[name] for name in names if found[name] is not None}
+    return {name: moment(value) if name.endswith("_at") else value for name, value in known.items()}
+
+
+def _amounts(total: Body) -> dict[str, str]:
+    return {name: size(amount) if name == "bytes" else f"{amount:,}" for name, amount in total.items()}
 
 
 def _file(file: Body) -> dict[str, Any]:
