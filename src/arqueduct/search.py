@@ -95,9 +95,13 @@ def fuse(rankings: Mapping[str, Iterable[UUID]]) -> list[tuple[UUID, float, dict
     return sorted(scored, key=lambda entry: (-entry[1], entry[0]))
 
 
-def mark(headline: str) -> str:
-    """HTML of a headline: the text escaped, the found words in `<mark>`."""
-    return html.escape(headline).replace(START, "<mark>").replace(STOP, "</mark>")
+def mark(headline: str, text: str) -> str:
+    """HTML of a headline of a text: escaped, the found words in `<mark>`, and an ellipsis where the text goes on."""
+    whole, shown = (" ".join(part.split()) for part in (text, headline.replace(START, "").replace(STOP, "")))
+    before = "" if whole.startswith(shown) else "… "
+    behind = "" if whole.endswith(shown) else " …"
+    marked = html.escape(headline).replace(START, "<mark>").replace(STOP, "</mark>")
+    return f"{before}{marked}{behind}"
 
 
 _NEAREST = """
@@ -199,7 +203,7 @@ def _hit(row: asyncpg.Record, score: float, ranks: dict[str, int]) -> Hit:
         document_name=row["name"],
         chunk_id=row["id"],
         text=row["text"],
-        highlight=mark(row["headline"]),
+        highlight=mark(row["headline"], row["text"]),
         pages=(row["first_page"], row["last_page"]),
         heading=row["heading"],
         score=round(score, 6),

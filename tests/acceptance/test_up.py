@@ -47,6 +47,7 @@ def test_a_second_one_in_the_same_folder_is_refused(running: Running) -> None:
     refused = arqueduct("up", "--port", "0", "--data-dir", running.data_dir, check=False)
     assert refused.returncode == 1
     assert f"is in use by process {read_json(running.data_dir / 'runtime.json')['pids']['up'][0]}" in refused.stderr
+    assert f"a server runs there already, at {running.url}." in " ".join(refused.stderr.split())
     assert httpx.get(f"{running.url}/readyz").status_code == 200
 
 

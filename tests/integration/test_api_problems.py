@@ -168,6 +168,23 @@ async def test_wrong_fields_are_named_but_not_repeated(api: httpx.AsyncClient) -
     assert (field["in"], field["parameter"]) == ("query", "limit")
 
 
+async def test_what_is_wrong_is_said_in_our_words(api: httpx.AsyncClient) -> None:
+    async def details(path: str, **parameters: str) -> list[str]:
+        answer = await api.get(f"/api/v1/{path}", params=parameters)
+        return [field["detail"] for field in answer.json()["errors"]]
+
+    (said,) = await details("documents/42")
+    assert said.startswith("This is no id; ")
+    for moment in ("yesterday", "2026-11-22T14:30:00"):
+        (said,) = await details("errors", after=moment)
+        assert said == "A moment is written as RFC 3339 has it: 2026-11-22T14:30:00Z."
+    longest = {"from": "2026-01-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+    told = (await api.get("/api/v1/analytics/processing", params=longest)).json()
+    assert (told["errors"], told["advice"]) == ([], "Change the request as the message says.")
+    told = (await api.post("/api/v1/documents")).json()
+    assert told["detail"].startswith("The request brings no file: send it as multipart/form-data")
+
+
 async def test_a_thousand_wrong_fields_do_not_make_a_huge_answer(api: httpx.AsyncClient) -> None:
     answer = await api.post("/api/v1/search", json={"query": "a", "document_ids": ["x" * 500] * 900})
     assert len(problem(answer, 422, "invalid_request")["errors"]) == 20

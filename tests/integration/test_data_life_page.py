@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
 from arqueduct.lifecycle import JobState
 from tests.integration.backend import ingest
@@ -16,7 +17,9 @@ from tests.integration.worker import TestWorker, row
 PAGE = Path(__file__).parents[2] / "docs" / "data-life.md"
 
 
-async def test_its_snippets_run(api: httpx.AsyncClient, api_worker: TestWorker) -> None:
+async def test_its_snippets_run(
+    api: httpx.AsyncClient, api_worker: TestWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await ingest(api, api_worker, b"# Water\n\nIt flows.\n", "water.md")
 
     async def finished(job: dict[str, Any]) -> None:
@@ -24,9 +27,17 @@ async def test_its_snippets_run(api: httpx.AsyncClient, api_worker: TestWorker) 
         ended = await row(api_worker.services.database, UUID(job["id"]))
         assert ended["state"] == JobState.COMPLETED, ended["error"]
 
-    snippets = re.findall(r"^```python data-life\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    beginning, *snippets = re.findall(
+        r"^```python data-life(?:-begins)?\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert len(snippets) == 4
-    names: dict[str, Any] = {"api": api, "finished": finished}
+    monkeypatch.setenv("ARQUEDUCT_URL", "http://testserver")
+    monkeypatch.setenv("ARQUEDUCT_API_KEY", "aq_")
+    names: dict[str, Any] = {}
+    exec(compile(beginning, str(PAGE), "exec"), names)
+    await names["api"].aclose()
+    assert callable(names["finished"])
+    names |= {"api": api, "finished": finished}  # without a port, and with a worker of the test's own
     for snippet in snippets:
         code = compile(snippet, str(PAGE), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         running = eval(code, names)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import docx
 import pytest
@@ -30,7 +31,13 @@ def told(_done: int, _total: int, _unit: str) -> None:
 
 
 def extract(
-    source: Path, target: Path, *, format: Format | None = None, pages: int = 100, chars: int = 10**7
+    source: Path,
+    target: Path,
+    *,
+    format: Format | None = None,
+    pages: int = 100,
+    chars: int = 10**7,
+    ocr: Literal["never", "always"] = "never",
 ) -> object:
     return serve(
         Extract(
@@ -39,6 +46,7 @@ def extract(
             target=str(target),
             max_pages=pages,
             max_text_chars=chars,
+            ocr=ocr,
         ),
         told,
     )
@@ -103,6 +111,24 @@ def test_what_cannot_be_read_says_why(content: bytes, format: Format, code: str,
     assert isinstance(answer, Failed)
     assert answer.code == code
     assert not (tmp_path / "pages").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "ocr", "is_advised"),
+    [
+        (pdf(""), Format.PDF, "never", True),
+        (pdf(""), Format.PDF, "always", False),
+        (b"  \n ", Format.TEXT, "never", False),
+    ],
+    ids=["PDF", "recognised PDF", "text"],
+)
+def test_recognising_is_advised_where_it_may_help(
+    content: bytes, format: Format, ocr: Literal["never", "always"], is_advised: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_bytes(content)
+    answer = extract(tmp_path / "source", tmp_path / "pages", format=format, ocr=ocr)
+    assert isinstance(answer, Failed)
+    assert ("profile that recognises" in answer.advice) is is_advised
 
 
 def test_word_keeps_headings_tables_and_page_breaks(tmp_path: Path) -> None:

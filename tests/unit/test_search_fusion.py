@@ -27,4 +27,11 @@ def test_nothing_found_is_no_hit() -> None:
 
 
 def test_a_highlight_is_safe_html() -> None:
-    assert mark(f"<b>{START}found{STOP}</b> & more") == "&lt;b&gt;<mark>found</mark>&lt;/b&gt; &amp; more"
+    marked = mark(f"<b>{START}found{STOP}</b> & more", "<b>found</b> &  more")
+    assert marked == "&lt;b&gt;<mark>found</mark>&lt;/b&gt; &amp; more"
+
+
+def test_a_highlight_says_where_the_passage_goes_on() -> None:
+    text = "It rains.\nThe moat is full. Nobody swims."
+    assert mark(f"The {START}moat{STOP} is full.", text) == "… The <mark>moat</mark> is full. …"
+    assert mark("It rains. The moat", text) == "It rains. The moat …"

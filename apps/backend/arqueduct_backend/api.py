@@ -42,8 +42,18 @@ from arqueduct_backend.webhook_schemas import webhooks
 __all__ = ["API", "describe", "implied", "operation_id", "permissions_of"]
 
 KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer <API key or access token>`"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer <API key or access token>`. One of the two ways is enough. "
+        "`arqueduct up` keeps its first key in `credentials.json` of the data folder; `POST /keys` makes more.",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key as it is. One of the two ways is enough; the key is the same for both.",
+    },
 }
 OPEN = "probes"
 """The tag of routes that need no key."""

@@ -34,6 +34,7 @@ CLIENT_CLOSED = 499
 MOST_ERRORS = 20
 VARIANT = re.compile(r"[a-z-]+\[.*\]")
 LONGEST_DETAIL = 300
+NO_ID = "This is no id; ids are UUIDs, such as 019aa7c2-5f0e-7cc1-8a86-3c1f0b8a4c11."
 
 OF_FRAMEWORK: dict[int, type[ArqueductError]] = {
     HTTPStatus.BAD_REQUEST: InvalidJSON,  # raised only where a body cannot be parsed
@@ -104,7 +105,7 @@ def _fields(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     fields = []
     for item in found[:MOST_ERRORS]:
         place, *path = item["loc"]
-        detail = str(item["msg"])[:LONGEST_DETAIL]
+        detail = _said(item)[:LONGEST_DETAIL]
         if place == "body":
             fields.append(
                 {
@@ -115,6 +116,11 @@ def _fields(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         else:
             fields.append({"detail": detail, "in": str(place), "parameter": ".".join(map(str, path))})
     return fields
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    """Without the words of the library that looked."""
+    return NO_ID if str(item["type"]).startswith("uuid_") else str(item["msg"]).removeprefix("Value error, ")
 
 
 def _is_variant(part: object) -> bool:

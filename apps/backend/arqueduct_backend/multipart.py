@@ -51,6 +51,11 @@ class Shape:
     def body_bytes(self) -> int:
         return self.total_bytes + self.beside + BOUNDARIES
 
+    def missing(self) -> MissingFile:
+        """What is sent has no file of these."""
+        part = f"a part named `{self.field}` that has a file name"
+        return MissingFile(f"The request brings no file: send it as multipart/form-data, in {part}.")
+
     def too_large(self) -> UploadTooLarge:
         """Of the whole."""
         if self.files == 1:
@@ -86,7 +91,7 @@ class Form:
         """Raises `MissingFile` for a body that is not multipart/form-data."""
         media_type, options = parse_options_header(content_type)
         if media_type != b"multipart/form-data" or not options.get(b"boundary"):
-            raise MissingFile("The body is not multipart/form-data with a boundary.")
+            raise shape.missing()
         self._shape = shape
         self._received = self._total = self._size = self._beside = self._parts = self._files = self._waiting = 0
         self._pieces: list[Begun | Overlong | bytearray] = []

@@ -9,7 +9,6 @@ import asyncpg
 from fastapi import Query
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -37,14 +36,20 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
 
 
+def _no_moment() -> PydanticCustomError:
+    return PydanticCustomError("not_a_moment", "A moment is written as RFC 3339 has it: 2026-11-22T14:30:00Z.")
+
+
 def _spelt_out(given: object) -> object:
     """A bare number would be taken for seconds since 1970, or for milliseconds, whichever seems likelier."""
     if not isinstance(given, datetime) and not (isinstance(given, str) and RFC3339.match(given)):
-        raise PydanticCustomError("not_a_moment", "A moment is written as RFC 3339 has it: 2026-11-22T14:30:00Z.")
+        raise _no_moment()
     return given
 
 
 def _in_utc(given: datetime) -> datetime:
+    if given.tzinfo is None:
+        raise _no_moment()
     try:
         return given.astimezone(UTC)
     except OverflowError:
@@ -52,7 +57,7 @@ def _in_utc(given: datetime) -> datetime:
 
 
 KindQuery = Annotated[str | None, Query(pattern=r"^[a-z0-9._-]{1,100}$", examples=["document.ingest"])]
-Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_out), AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_spelt_out), AfterValidator(_in_utc)]
 
 
 class JobSelection(BaseModel):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from arqueduct.errors import DependencyUnavailable, EmptyUpload, MissingFile
+from arqueduct.errors import DependencyUnavailable, EmptyUpload
 from arqueduct.settings import Settings
 from arqueduct_backend.filenames import shown
 from arqueduct_backend.multipart import Begun, Form, Overlong, Piece, Shape
@@ -54,9 +54,10 @@ async def received(request: Request, settings: Settings) -> AsyncIterator[Upload
     Raises `MissingFile`, `EmptyUpload` and what `received_all` raises.
     """
     most = settings.max_upload_bytes
-    async with received_all(request, settings, Shape(field="file", file_bytes=most, total_bytes=most)) as body:
+    shape = Shape(field="file", file_bytes=most, total_bytes=most)
+    async with received_all(request, settings, shape) as body:
         if not body.files:
-            raise MissingFile
+            raise shape.missing()
         (file,) = body.files
         if not file.size:
             raise EmptyUpload

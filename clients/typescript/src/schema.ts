@@ -9944,7 +9944,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The file has no bytes. The multipart body has no part named `file` with a file name. */
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The file has no bytes. The request brings no file as multipart/form-data. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11501,7 +11501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The multipart body has no part named `file` with a file name. */
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The request brings no file as multipart/form-data. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12468,7 +12468,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The multipart body has no part named `file` with a file name. */
+            /** @description The request has fields that are missing or wrong. This idempotency key came with another request before. The request brings no file as multipart/form-data. */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -68,10 +68,12 @@ def open_home(folder: Path) -> Home:
     except PermissionError as error:
         raise SetupError(
             f"{folder} is closed to the OS user {name_of(os.geteuid())} ({error}). "
-            "Start as the user who made it, or choose another folder with ARQUEDUCT_DATA_DIR."
+            "Start as the user who made it, or choose another folder with --data-dir or ARQUEDUCT_DATA_DIR."
         ) from error
     except OSError as error:
-        raise SetupError(f"{folder} cannot be used: {error}. Choose another folder with ARQUEDUCT_DATA_DIR.") from error
+        raise SetupError(
+            f"{folder} cannot be used: {error}. Choose another folder with --data-dir or ARQUEDUCT_DATA_DIR."
+        ) from error
 
 
 def remove(folder: Path) -> None:
@@ -105,7 +107,7 @@ def _existing(folder: Path) -> Home:
     if (owner := path.stat().st_uid) != os.geteuid():
         raise SetupError(
             f"{folder} belongs to the OS user {name_of(owner)}, but this process runs as {name_of(os.geteuid())}. "
-            "Start as the same user as before, or choose another folder with ARQUEDUCT_DATA_DIR."
+            "Start as the same user as before, or choose another folder with --data-dir or ARQUEDUCT_DATA_DIR."
         )
     data = path / "data"
     home = Home(folder=folder, path=path, account=choose_account(data.stat().st_uid if data.exists() else None))

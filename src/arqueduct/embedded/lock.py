@@ -44,7 +44,7 @@ class Lock:
         if not self.take():
             raise SetupError(
                 f"{folder} is in use by process {self.holder() or 'unknown'}.",
-                advice="Stop that one, or choose another folder with ARQUEDUCT_DATA_DIR.",
+                advice="Stop that one, or choose another folder with --data-dir or ARQUEDUCT_DATA_DIR.",
             )
         os.pwrite(self.fileno(), str(os.getpid()).encode(), 0)
         return self

@@ -51,6 +51,12 @@ class InvalidRequest(RequestError):
     status = 422
     advice = "Correct the fields listed under `errors`."
 
+    def __init__(self, message: str | None = None, *, advice: str | None = None, **details: Any) -> None:
+        """A message that lists no fields says itself what to change."""
+        if message and advice is None and "errors" not in details and type(self).advice is InvalidRequest.advice:
+            advice = RequestError.advice
+        super().__init__(message, advice=advice, **details)
+
 
 class PermanentError(ArqueductError):
     """The document cannot be processed."""

@@ -34,9 +34,9 @@ class EmptyUpload(InvalidRequest):
 
 
 class MissingFile(InvalidRequest):
-    """The multipart body has no part named `file` with a file name."""
+    """The request brings no file as multipart/form-data."""
 
-    advice = "Send the document as multipart/form-data in a field named `file`."
+    advice = "Send the document as multipart/form-data in a field named `file`: curl -F file=@paper.pdf …"
 
 
 class UploadTooLarge(RequestError):
@@ -129,9 +129,9 @@ class DocumentTooLong(PermanentError):
 
 
 class DocumentHasNoText(PermanentError):
-    """The file has no text; it may be a scan."""
+    """The file has no text."""
 
-    advice = "Process it with a profile that recognises pages (docs/profiles.md), or upload a copy that has text."
+    advice = "Upload a copy that has text."
 
 
 class PagesNotRecognised(TransientError):

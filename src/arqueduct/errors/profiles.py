@@ -17,7 +17,7 @@ class ProfileUnknown(RequestError):
     """There is no processing profile of this id or name."""
 
     status = 404
-    advice = "List them with GET /api/v1/profiles; `default` is always there. One that was archived begins nothing new."
+    advice = "GET /api/v1/profiles lists all but `default`, which is built in. An archived one begins nothing new."
 
 
 class ProfileInvalid(InvalidRequest):

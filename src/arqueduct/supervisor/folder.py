@@ -64,6 +64,12 @@ class DataFolder:
 
         Raises `SetupError` if another process has it, or if it cannot be written to.
         """
+        if running := self.running():
+            holder = running.pids["up"][0]
+            raise SetupError(
+                f"{self.path} is in use by process {holder}: a server runs there already, at {running.url}.",
+                advice="Use that one or stop it, or choose another folder with --data-dir or ARQUEDUCT_DATA_DIR.",
+            )
         try:
             self.path.mkdir(mode=OURS_ALONE if os.geteuid() else ENTERABLE, parents=True, exist_ok=True)
             for folder in (self.logs, self.temporary):

@@ -113,7 +113,7 @@ def serve(request: Request, tell: Tell) -> Message:
 
 
 def _failed(error: ArqueductError) -> Failed:
-    return Failed(code=error.code, message=error.message, resident=_resident())
+    return Failed(code=error.code, message=error.message, advice=error.advice, resident=_resident())
 
 
 def _extract(request: Extract, tell: Tell) -> Done:
@@ -130,9 +130,19 @@ def _extract(request: Extract, tell: Tell) -> Done:
             write(page)
         unread = scans.unread if scans else 0
         if not found:
-            raise PagesNotRecognised if unread else DocumentHasNoText
+            raise PagesNotRecognised if unread else _without_text(request)
     title = metadata.pop("title", None)
     return Done(pages=pages, chars=chars, title=title, metadata=metadata, unread=unread, resident=_resident())
+
+
+def _without_text(request: Extract) -> DocumentHasNoText:
+    """Only the pages of a PDF can be recognised, and here nobody asked for it."""
+    if request.format is not Format.PDF or request.ocr != "never":
+        return DocumentHasNoText()
+    return DocumentHasNoText(
+        "The file has no text; it may be a scan.",
+        advice="Process it with a profile that recognises pages (docs/profiles.md), or upload a copy that has text.",
+    )
 
 
 def _check_chars(chars: int, most: int) -> None:

@@ -76,6 +76,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     code: str
     message: str
+    advice: str
     resident: int = 0
 
 

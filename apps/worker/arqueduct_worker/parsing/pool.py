@@ -148,7 +148,7 @@ class ParserPool:
                 ) from None
         if isinstance(answer, Failed):
             error = by_code(answer.code)
-            raise error(answer.message)
+            raise error(answer.message, advice=answer.advice)
         return answer
 
     @asynccontextmanager
