@@ -41,7 +41,7 @@ class Plan:
     limit: float = 600.0
     """Seconds of one run of one side."""
     seconds: float | None = None
-    """No further round is begun that would end later, if it took as long as the longest."""
+    """No further round of a workload is begun that would end later, if it took as long as the longest."""
 
 
 @dataclass(kw_only=True)
@@ -86,18 +86,20 @@ def say(words: str) -> None:
 
 
 async def _rounds(found: Found, plan: Plan, backing: Backing, log: Path, began: float) -> None:
-    wanted, longest = [workload for workload in BESIDE if workload in plan.workloads], 0.0
-    for number in range(1, plan.rounds + 1 if wanted else 1):
-        start = time.monotonic()
-        if number > 1 and plan.seconds is not None and start - began + longest > plan.seconds:
-            found.missing["rounds"] = f"Only {number - 1} of {plan.rounds} rounds: the time was up."
-            return
+    wanted = [workload for workload in BESIDE if workload in plan.workloads]
+    longest = dict.fromkeys(wanted, 0.0)
+    for number in range(1, plan.rounds + 1):
         for workload in wanted:
+            start = time.monotonic()
+            if number > 1 and plan.seconds is not None and start - began + longest[workload] > plan.seconds:
+                reason = f"{workload} has fewer than {plan.rounds} rounds: the time was up."
+                found.missing[f"rounds of {workload}"] = reason
+                continue
             for side in _turn(_sides(found, plan, workload), number):
                 row = await run(side, found.corpus.lists[workload], backing, log, plan.limit)
                 found.rows.append({"workload": workload, "round": number, **row})
                 _tell(found, log)
-        longest = max(longest, time.monotonic() - start)
+            longest[workload] = max(longest[workload], time.monotonic() - start)
 
 
 def _sides(found: Found, plan: Plan, workload: str) -> list[Side]:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -113,9 +114,9 @@ async def _run(
         code = None
     finally:
         watch.stop()
-        if process.returncode is None:
+        with suppress(ProcessLookupError):  # also what it started and left behind
             os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await process.wait()
     return code, watch.row
 
 

@@ -21,7 +21,8 @@ from benchmarks.sides import shared
 
 LOOK_SECONDS = 0.1
 
-app = Celery("celery_prefork", broker=shared.REDIS_URL, backend=shared.REDIS_URL)
+# Named as the worker imports it: a task is found by that name, and here this module is `__main__`.
+app = Celery("benchmarks.sides.celery_prefork", broker=shared.REDIS_URL, backend=shared.REDIS_URL)
 app.conf.update(worker_prefetch_multiplier=1, task_acks_late=True, task_ignore_result=True)
 held: dict[str, Any] = {}
 

@@ -67,6 +67,11 @@ def test_peers_that_are_not_installed_are_named_with_what_to_do(tmp_path: Path) 
     assert all("make .venv-peers-" in reason for reason in missing.values())
 
 
-def test_a_slow_peer_gets_the_smallest_documents(corpus: Corpus) -> None:
-    given = PEERS["naive_arq"].given(corpus.lists["pdfs"])
-    assert given == [min(corpus.lists["pdfs"], key=lambda path: path.stat().st_size)]
+def test_a_slow_peer_gets_the_smallest_documents_but_enough_to_be_busy(tmp_path: Path) -> None:
+    documents = [tmp_path / f"{number:03}" for number in range(80)]
+    for number, path in enumerate(documents):
+        path.write_bytes(b"x" * (80 - number))
+    naive = PEERS["naive_arq"]
+    assert sorted(naive.given(documents)) == documents[-20:]
+    assert len(naive.given(documents[:20])) == 16
+    assert PEERS["bare_loop"].given(documents) == documents
