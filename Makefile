@@ -9,6 +9,8 @@ INSTALLED := .venv/.installed
 LOCK := requirements/dev.txt
 # What the queue is measured against lives apart: its driver is under the LGPL, and no dependency of ours.
 PEERS := .venv-peers
+# What the pipeline is measured against; they disagree about SQLAlchemy, pgvector and redis.
+FRAMEWORKS := llamaindex langchain celery
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -23,7 +25,7 @@ DOCUMENTS ?= examples/documents
 JOBS ?= 2
 LEAST_COVERAGE := 90
 # Not docs/: the snippets there line their comments up.
-CODE := src apps clients tests sql examples
+CODE := src apps benchmarks clients tests sql examples
 
 ##@ Use it
 
@@ -36,7 +38,18 @@ up: install  ## Run servers, API and worker on this machine until Ctrl-C
 	@exec $(PYTHON_MODULE) arqueduct.cli up --die-with-parent $$PPID $(ARGS)
 
 .PHONY: bench
-bench: install  ## Measure the pipeline on DOCUMENTS
+bench: install  ## Measure us beside the peers that are installed, on the PDFs and texts of DOCUMENTS
+	@$(BIN)/python -m benchmarks --documents $(DOCUMENTS) $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: install  ## The same in under five minutes, with small samples; ends with one line of JSON
+	@$(BIN)/python -m benchmarks --quick --documents $(DOCUMENTS) $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(FRAMEWORKS:%=$(PEERS)-%/.installed)  ## Install LlamaIndex, LangChain and Celery for make bench, each apart
+
+.PHONY: bench-folder
+bench-folder: install  ## Measure the pipeline alone on DOCUMENTS
 	@$(PYTHON_MODULE) arqueduct.cli bench $(DOCUMENTS) $(ARGS)
 
 .PHONY: bench-queue
@@ -128,21 +141,23 @@ lock: install  ## Resolve the dependencies anew into requirements/
 	@$(COMPILE) --constraint $(LOCK) --extra backend --extra local-embeddings --output-file requirements/backend.txt pyproject.toml
 	@$(COMPILE) --constraint $(LOCK) --extra worker --extra ocr --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
 	@printf 'procrastinate>=3\npsycopg-binary\nuvloop\n' | $(COMPILE) --output-file requirements/peers.txt -
+	@for name in $(FRAMEWORKS); do \
+		$(COMPILE) --output-file requirements/peers-$$name.txt benchmarks/requirements/$$name.in || exit 1; done
 	@echo hatchling | $(COMPILE) --constraint $(LOCK) --output-file requirements/build.txt -
 	@echo "requirements/ is written; run make test."
 
 .PHONY: clean
 clean:  ## Remove .venv, builds and caches; data folders stay
-	rm -rf .venv $(PEERS) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src apps clients tests sql examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv $(PEERS) $(FRAMEWORKS:%=$(PEERS)-%) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z ]*:.*## / { gsub(/\$$\(LEAST_COVERAGE\)/, "$(LEAST_COVERAGE)", $$2); split($$1, names, " "); \
-			printf "  make %-12s %s\n", names[1], $$2; \
-			for (i = 2; i in names; i++) printf "  make %-12s the same\n", names[i] }' $(MAKEFILE_LIST)
+		/^[a-z][a-z -]*:.*## / { gsub(/\$$\(LEAST_COVERAGE\)/, "$(LEAST_COVERAGE)", $$2); split($$1, names, " "); \
+			printf "  make %-15s %s\n", names[1], $$2; \
+			for (i = 2; i in names; i++) printf "  make %-15s the same\n", names[i] }' $(MAKEFILE_LIST)
 	@echo
 
 $(INSTALLED): $(LOCK) pyproject.toml
@@ -159,6 +174,8 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@touch $(INSTALLED)
 
 $(PEERS)/.installed: requirements/peers.txt
-	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
+$(FRAMEWORKS:%=$(PEERS)-%/.installed): $(PEERS)-%/.installed: requirements/peers-%.txt
+$(PEERS)/.installed $(FRAMEWORKS:%=$(PEERS)-%/.installed):
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement $<
 	@touch $@

@@ -18,7 +18,8 @@ from arqueduct_backend.live.closing import Close
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+FOLDERS = ("benchmarks", "docs", "examples")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for name in FOLDERS for page in (ROOT / name).rglob("*.md"))])
 OF_CLIENTS = {"ARQUEDUCT_URL", "ARQUEDUCT_API_KEY"}
 LINES_OF_A_RECORD = 40
 
