@@ -214,7 +214,7 @@ async def test_an_upload_that_only_drips_is_ended(settings: Settings, me: NewIde
 async def _drip(wire: Wire) -> None:
     while True:
         await wire.say(b"x")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)  # time to read the answer before a byte meets the closed end, and resets it
 
 
 async def test_patience_ends_where_it_says_and_not_with_a_slow_server() -> None:
