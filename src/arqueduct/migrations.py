@@ -36,6 +36,7 @@ INDEX_PREFIX = "embeddings_hnsw_"
 
 ADMIN_STATEMENTS = """\
 CREATE EXTENSION IF NOT EXISTS vector;
+CREATE EXTENSION IF NOT EXISTS btree_gin;
 CREATE ROLE arqueduct_app NOLOGIN;
 CREATE ROLE arqueduct_worker NOLOGIN;
 GRANT arqueduct_app, arqueduct_worker TO {user};

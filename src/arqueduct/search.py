@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,13 +12,17 @@ import numpy as np
 
 from arqueduct.database import Transaction
 
-__all__ = ["Hit", "Mode", "fuse", "mark", "search"]
+__all__ = ["Hit", "Mode", "Ranked", "documents_of", "fuse", "mark", "rank", "search"]
 
 RANK_CONSTANT = 60
 """Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion": small effect between 30 and 100."""
 
 CANDIDATES = 4
 """Of each ranking, this many times the limit go into the fusion: a passage in the middle of both can win."""
+
+DEPTH = 100
+"""And at least so many: up to a limit of 25 the first hits are the same, whatever the limit (docs/decisions/0018), and
+an index that gives up early has at least looked further than what is asked for."""
 
 EF_SEARCH = 100
 """Width of the HNSW search; recall@10 above 0.95 on unfiltered vectors of this size."""
@@ -59,6 +64,14 @@ class Hit:
     """1 … in each ranking that found it."""
 
 
+class Ranked(NamedTuple):
+    """A passage and why it stands where it does; see `Hit`."""
+
+    chunk_id: UUID
+    score: float
+    ranks: dict[str, int]
+
+
 async def search(
     transaction: Transaction,
     *,
@@ -72,27 +85,62 @@ async def search(
     document_ids: Sequence[UUID] | None = None,
 ) -> list[Hit]:
     """The best `limit` passages of the transaction's tenant. `vector` is needed for every mode but `text`."""
-    wanted = limit * CANDIDATES
+    best = await rank(
+        transaction,
+        query=query,
+        vector=vector,
+        model_id=model_id,
+        dimensions=dimensions,
+        mode=mode,
+        limit=limit,
+        language=language,
+        document_ids=document_ids,
+    )
+    rows = await _read(transaction, [ranked.chunk_id for ranked in best], query, language)
+    return [_hit(rows[ranked.chunk_id], ranked) for ranked in best if ranked.chunk_id in rows]
+
+
+async def rank(
+    transaction: Transaction,
+    *,
+    query: str,
+    vector: "np.ndarray | None",
+    model_id: int,
+    dimensions: int,
+    mode: Mode,
+    limit: int,
+    language: str,
+    document_ids: Sequence[UUID] | None = None,
+) -> list[Ranked]:
+    """As `search`, without reading the passages."""
+    wanted = max(DEPTH, limit * CANDIDATES)
     rankings: dict[str, list[UUID]] = {}
     if mode is not Mode.TEXT and vector is not None:
         rankings["vector"] = await _by_meaning(transaction, vector, model_id, dimensions, wanted, document_ids)
     if mode is not Mode.VECTOR:
         rankings["text"] = await _by_words(transaction, query, wanted, language, document_ids)
-    best = fuse(rankings)[:limit]
-    rows = await _read(transaction, [chunk_id for chunk_id, _, _ in best], query, language)
-    return [_hit(rows[chunk_id], score, ranks) for chunk_id, score, ranks in best if chunk_id in rows]
+    return fuse(rankings)[:limit]
 
 
-def fuse(rankings: Mapping[str, Iterable[UUID]]) -> list[tuple[UUID, float, dict[str, int]]]:
-    """`(id, score, rank in each ranking)`, best first; equal scores in the order of ids."""
+async def documents_of(transaction: Transaction, chunk_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The document of each passage that is there."""
+    rows = await transaction.driver.fetch(
+        "SELECT id, document_id FROM chunks WHERE id = ANY ($1::uuid[])", list(chunk_ids)
+    )
+    return {row["id"]: row["document_id"] for row in rows}
+
+
+def fuse(rankings: Mapping[str, Iterable[UUID]]) -> list[Ranked]:
+    """All that is in a ranking, best first; equal scores in the order of ids."""
     ranks: dict[UUID, dict[str, int]] = {}
     for name, ranking in rankings.items():
-        for rank, found in enumerate(ranking, 1):
-            ranks.setdefault(found, {})[name] = rank
+        for place, found in enumerate(ranking, 1):
+            ranks.setdefault(found, {})[name] = place
     scored = [
-        (found, sum(1 / (RANK_CONSTANT + rank) for rank in places.values()), places) for found, places in ranks.items()
+        Ranked(found, sum(1 / (RANK_CONSTANT + place) for place in places.values()), places)
+        for found, places in ranks.items()
     ]
-    return sorted(scored, key=lambda entry: (-entry[1], entry[0]))
+    return sorted(scored, key=lambda entry: (-entry.score, entry.chunk_id))
 
 
 def mark(headline: str, text: str) -> str:
@@ -148,7 +196,7 @@ _NEAREST_EXACTLY = """
 
 _READ = """
     SELECT c.id, c.document_id, d.name, c.text, c.first_page, c.last_page, c.heading,
-        ts_headline($2::text::regconfig, c.text, websearch_to_tsquery($2::text::regconfig, $3), $4) AS headline
+        ts_headline($2::text::regconfig, c.text, as_question($2::text::regconfig, $3), $4) AS headline
     FROM chunks c JOIN documents d ON d.id = c.document_id WHERE c.id = ANY ($1::uuid[])
 """
 
@@ -197,7 +245,7 @@ async def _read(transaction: Transaction, ids: Sequence[UUID], query: str, langu
     return {row["id"]: row for row in rows}
 
 
-def _hit(row: asyncpg.Record, score: float, ranks: dict[str, int]) -> Hit:
+def _hit(row: asyncpg.Record, ranked: Ranked) -> Hit:
     return Hit(
         document_id=row["document_id"],
         document_name=row["name"],
@@ -206,6 +254,6 @@ def _hit(row: asyncpg.Record, score: float, ranks: dict[str, int]) -> Hit:
         highlight=mark(row["headline"], row["text"]),
         pages=(row["first_page"], row["last_page"]),
         heading=row["heading"],
-        score=round(score, 6),
-        ranks=ranks,
+        score=round(ranked.score, 6),
+        ranks=ranked.ranks,
     )

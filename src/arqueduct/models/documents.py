@@ -107,7 +107,7 @@ class Chunk(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("document_id", "ordinal", name="chunks_document_id_ordinal_key"),
         Index("chunks_tenant_id_text_hash_idx", "tenant_id", "text_hash"),
-        Index("chunks_tsv_idx", "tsv", postgresql_using="gin"),
+        Index("chunks_tenant_id_tsv_idx", "tenant_id", "tsv", postgresql_using="gin"),
     )
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: UUID = Field(sa_column=tenant())
