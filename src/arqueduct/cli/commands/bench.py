@@ -1,4 +1,4 @@
-"""`arqueduct bench`: the pipeline over a folder, measured. `bench queue` and `bench projects` have own modules."""
+"""`arqueduct bench`: the pipeline over a folder, measured. `bench queue`, `projects` and `search` have own modules."""
 
 import asyncio
 import statistics
@@ -14,6 +14,7 @@ from arqueduct.cli.bench_report import Report, Round, table_of
 from arqueduct.cli.client import Client, connect
 from arqueduct.cli.commands.bench_projects import projects
 from arqueduct.cli.commands.bench_queue import queue
+from arqueduct.cli.commands.bench_search import search
 from arqueduct.cli.default_command import DEFAULT, DefaultGroup
 from arqueduct.cli.eta_errors import EtaWatch
 from arqueduct.cli.found_files import find_files, noting
@@ -34,10 +35,11 @@ __all__ = ["bench"]
 bench = typer.Typer(
     name="bench",
     cls=DefaultGroup,
-    help="Measure the pipeline over a folder, or (`bench queue`) the queue, or (`bench projects`) a large project.",
+    help="Measure the pipeline over a folder, or `queue`, `projects`, or (`search`) how good the answers are.",
 )
 bench.command(epilog=examples("bench queue"))(queue)
 bench.command(epilog=examples("bench projects", "bench projects --files 1000 --rounds 3"))(projects)
+bench.command(epilog=examples("bench search scifact", "bench search scifact --json"))(search)
 
 
 @bench.command(

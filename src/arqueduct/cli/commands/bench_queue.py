@@ -17,7 +17,7 @@ from arqueduct.cli.output import err, out, print_json, reporting
 from arqueduct.cli.queue_bench.contest import Contest, Plan
 from arqueduct.cli.queue_bench.results import ContestReport, Measure, Pair, QueueReport, report_of, table_of
 
-__all__ = ["queue"]
+__all__ = ["PEERS", "installed_peers", "queue"]
 
 PEERS = Path(".venv-peers/bin/python")
 """Where `make .venv-peers/.installed` puts what we measure ourselves against."""
@@ -57,7 +57,7 @@ def queue(
             pick_ups=pick_ups,
             whole_jobs=whole_jobs,
             concurrency=concurrency,
-            peers=peers or _installed_peers(),
+            peers=peers or installed_peers(),
         )
         report = uvloop.run(_run(rounds, plan, is_silent=json or quiet))
         if json:
@@ -103,7 +103,7 @@ def _report(contest: Contest, results: Sequence[dict[Measure, Pair]]) -> Contest
     )
 
 
-def _installed_peers() -> Path | None:
+def installed_peers() -> Path | None:
     """Made absolute, but not resolved: behind the link its packages would not be found."""
     return PEERS.absolute() if PEERS.exists() else None
 
