@@ -16,8 +16,9 @@ $$;
 
 DROP FUNCTION bm25(uuid[], text[], float8[], float8),
     passages_with_common(uuid, text[], float8[], uuid[], float8, integer),
-    passages_with_rare(uuid, text[], uuid[], float8, float8[]), passages_with(uuid, tsquery, uuid[], integer),
-    word_statistics(uuid, text[]), word_weight(float8, float8), as_question(regconfig, text), as_word(text);
+    weightiest(uuid[], text[], integer, float8, integer, float8[]), passages_with(uuid, tsquery, uuid[], integer),
+    word_statistics(uuid, text[]), word_weight(float8, float8), as_question(regconfig, text), any_of(text[]),
+    as_word(text);
 
 -- The extension stays: the database may use it for something else.
 DROP INDEX chunks_tenant_id_tsv_idx;

@@ -1,5 +1,5 @@
 -- BM25 (Robertson and Zaragoza 2009) over the words that the index has anyway, in two phases: rare words and
--- conjunctions of common ones select some thousand passages by the index, the best hundreds of these are scored exactly.
+-- conjunctions of common ones select some thousand passages by the index; the best hundreds of these are scored exactly.
 -- docs/decisions/0018 says why, and what the numbers below cost and bring.
 
 -- With the tenant in the index a word costs what the tenant has of it, not what all have.
@@ -9,6 +9,10 @@ CREATE INDEX chunks_tenant_id_tsv_idx ON chunks USING gin (tenant_id, tsv);
 
 CREATE FUNCTION as_word(lexeme text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery;
+
+-- Null without words, which nothing matches.
+CREATE FUNCTION any_of(lexemes text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT string_agg(as_word(lexeme)::text, ' | ')::tsquery FROM unnest(lexemes) lexeme);
 
 -- A dash with a space behind it is one in a sentence: "the G - quadruplex" excludes nothing.
 CREATE FUNCTION as_question(language regconfig, query text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -56,23 +60,23 @@ LANGUAGE sql STABLE AS $$
     LIMIT most
 $$;
 
--- The 500 that have the weightiest of these words, and how many passages have each: now that they were looked up, that
--- is known, where it is below 2,000.
-CREATE FUNCTION passages_with_rare(
-    tenant uuid, words text[], only_documents uuid[], passages float8, INOUT holders float8[], OUT found uuid[]
+-- Of these passages those that have the weightiest words, however often. And how many passages have each word: of the
+-- first `counted` words every holder is among these passages, so there it is known.
+CREATE FUNCTION weightiest(
+    ids uuid[], words text[], counted integer, passages float8, most integer, INOUT holders float8[], OUT best uuid[]
 ) LANGUAGE sql STABLE AS $$
-    WITH hits AS MATERIALIZED (
-        SELECT w.place, id FROM unnest(words) WITH ORDINALITY w(word, place)
-        CROSS JOIN LATERAL passages_with(tenant, as_word(w.word), only_documents, 2000) id
+    WITH candidates AS MATERIALIZED (
+        SELECT id, ''::tsvector || tsv AS tsv FROM chunks WHERE id = ANY (ids)
+    ), asked AS MATERIALIZED (
+        SELECT place, guess, as_word(word) AS need FROM unnest(words, holders) WITH ORDINALITY w(word, guess, place)
+    ), held AS MATERIALIZED (
+        SELECT c.id, a.place FROM candidates c JOIN asked a ON c.tsv @@ a.need
     ), known AS MATERIALIZED (
-        SELECT h.place, CASE
-            WHEN only_documents IS NULL AND count(hits.id) < 2000 THEN count(hits.id) ELSE greatest(h.guess, count(hits.id))
-        END AS holders
-        FROM unnest(holders) WITH ORDINALITY h(guess, place) LEFT JOIN hits ON hits.place = h.place
-        GROUP BY h.place, h.guess
+        SELECT a.place, CASE WHEN a.place <= counted THEN count(h.id) ELSE a.guess END AS holders
+        FROM asked a LEFT JOIN held h ON h.place = a.place GROUP BY a.place, a.guess
     ), best AS (
-        SELECT hits.id FROM hits JOIN known k ON k.place = hits.place
-        GROUP BY hits.id ORDER BY sum(word_weight(passages, k.holders)) DESC, hits.id LIMIT 500
+        SELECT h.id FROM held h JOIN known k ON k.place = h.place
+        GROUP BY h.id ORDER BY sum(word_weight(passages, k.holders)) DESC, h.id LIMIT most
     )
     SELECT ARRAY(SELECT k.holders FROM known k ORDER BY k.place), ARRAY(SELECT id FROM best)
 $$;
@@ -94,7 +98,7 @@ BEGIN
     END LOOP;
     FOR length IN REVERSE longest..1 LOOP
         SELECT string_agg(as_word(word)::text, ' & ')::tsquery INTO need FROM unnest(words[:length]) word;
-        found := found || ARRAY(SELECT passages_with(tenant, need, only_documents, 500));
+        found := found || ARRAY(SELECT passages_with(tenant, need, only_documents, greatest(wanted, 500)));
         EXIT WHEN cardinality(found) >= wanted;
     END LOOP;
     RETURN found;
@@ -104,15 +108,14 @@ $$;
 -- k1 = 1.2 and b = 0.75, as everywhere; the length of a passage is the number of its different words.
 CREATE FUNCTION bm25(ids uuid[], words text[], weights float8[], usual_length float8)
 RETURNS TABLE (chunk_id uuid, rank real) LANGUAGE sql STABLE AS $$
-    SELECT c.id, sum(
-        w.weight * 2.2 * cardinality(l.positions)
-            / (cardinality(l.positions) + 1.2 * (0.25 + 0.75 * length(c.tsv) / usual_length))
-    )::real
-    FROM chunks c
-    CROSS JOIN LATERAL unnest(c.tsv) l
-    JOIN unnest(words, bm25.weights) w(word, weight) ON w.word = l.lexeme
-    WHERE c.id = ANY (ids)
-    GROUP BY c.id
+    SELECT c.id, coalesce((
+        SELECT sum(
+            w.weight * 2.2 * cardinality(l.positions)
+                / (cardinality(l.positions) + 1.2 * (0.25 + 0.75 * length(c.tsv) / usual_length))
+        )
+        FROM unnest(c.tsv) l JOIN unnest(words, bm25.weights) w(word, weight) ON w.word = l.lexeme
+    ), 0)::real
+    FROM chunks c WHERE c.id = ANY (ids)
 $$;
 
 -- `@@` is not leakproof, so under row-level security the planner may not use the index for it. This function runs as
@@ -126,15 +129,16 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET p
 DECLARE
     mine CONSTANT uuid := current_tenant();
     asked CONSTANT tsquery := as_question(language, query);
-    visited CONSTANT float8 := 4000;
+    visited CONSTANT float8 := 2000;
+    most_visited CONSTANT integer := 3000;  -- estimates may be too low
     wanted CONSTANT integer := greatest(most, 200);
-    words text[] := ARRAY(SELECT lexeme FROM unnest(to_tsvector(language, query)));
-    any_of tsquery;
+    -- The first 256, which bounds what a page of text costs.
+    words text[] := ARRAY(SELECT lexeme FROM unnest(to_tsvector(language, query)) ORDER BY positions[1] LIMIT 256);
     holders float8[];
     passages float8;
     usual_length float8;
     rare integer;
-    known float8[];
+    counted integer;
     found uuid[];
 BEGIN
     IF numnode(asked) = 0 OR mine IS NULL THEN
@@ -145,26 +149,25 @@ BEGIN
     IF passages = 0 THEN
         RETURN;
     END IF;
-    -- The rarest first, and no more than 64: what a page of text says more often hardly ranks.
-    SELECT array_agg(w.word ORDER BY w.held, w.word), array_agg(w.held ORDER BY w.held, w.word) INTO words, holders
-    FROM (SELECT * FROM unnest(words, holders) u(word, held) ORDER BY held, word LIMIT 64) w;
+    -- The rarest first; what nobody has is left out.
+    SELECT coalesce(array_agg(w.word ORDER BY w.held, w.word), '{}'), coalesce(array_agg(w.held ORDER BY w.held, w.word), '{}')
+    INTO words, holders
+    FROM unnest(words, holders) w(word, held) WHERE w.held > 0;
     IF strpos(query, '"') > 0 OR strpos(asked::text, '!') > 0 THEN
         found := ARRAY(SELECT passages_with(mine, asked, only_documents, 2000));
     ELSE
-        SELECT count(*) FILTER (WHERE h.all_before <= visited) INTO rare
-        FROM (SELECT sum(held) OVER (ORDER BY place) AS all_before FROM unnest(holders) WITH ORDINALITY u(held, place)) h;
-        SELECT r.holders, r.found INTO known, found
-        FROM passages_with_rare(mine, words[:rare], only_documents, passages, holders[:rare]) r;
-        holders := known || holders[rare + 1:];
+        SELECT count(*) FILTER (WHERE h.so_far <= visited) INTO rare
+        FROM (SELECT sum(held) OVER (ORDER BY place) AS so_far FROM unnest(holders) WITH ORDINALITY u(held, place)) h;
+        found := ARRAY(SELECT passages_with(mine, any_of(words[:rare]), only_documents, most_visited));
+        counted := CASE WHEN only_documents IS NULL AND cardinality(found) < most_visited THEN rare ELSE 0 END;
+        found := found || passages_with_common(
+            mine, words[rare + 1:], holders[rare + 1:], only_documents, passages, wanted
+        );
         IF cardinality(found) < wanted THEN
-            found := found || passages_with_common(
-                mine, words[rare + 1:], holders[rare + 1:], only_documents, passages, wanted - cardinality(found)
-            );
+            found := found || ARRAY(SELECT passages_with(mine, any_of(words), only_documents, greatest(wanted, 500)));
         END IF;
-        IF cardinality(found) < wanted AND rare < cardinality(words) THEN
-            SELECT string_agg(as_word(word)::text, ' | ')::tsquery INTO any_of FROM unnest(words) word;
-            found := found || ARRAY(SELECT passages_with(mine, any_of, only_documents, 500));
-        END IF;
+        SELECT n.holders, n.best INTO holders, found
+        FROM weightiest(found, words, counted, passages, greatest(most, 300), holders) n;
     END IF;
     RETURN QUERY
         SELECT b.chunk_id, b.rank
@@ -177,7 +180,7 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION as_word(text), as_question(regconfig, text), word_weight(float8, float8),
     word_statistics(uuid, text[]), passages_with(uuid, tsquery, uuid[], integer),
-    passages_with_rare(uuid, text[], uuid[], float8, float8[]),
+    any_of(text[]), weightiest(uuid[], text[], integer, float8, integer, float8[]),
     passages_with_common(uuid, text[], float8[], uuid[], float8, integer),
     bm25(uuid[], text[], float8[], float8) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION as_question(regconfig, text) TO arqueduct_app;
