@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON_MODULE := $(BIN)/python -P -m
 INSTALLED := .venv/.installed
 LOCK := requirements/dev.txt
-# What the queue is measured against lives apart: its driver is under the LGPL, and no dependency of ours.
+# What we are measured against lives apart: no dependency of ours, and one driver is under the LGPL.
 PEERS := .venv-peers
 # What the pipeline is measured against; they disagree about SQLAlchemy, pgvector and redis.
 FRAMEWORKS := llamaindex langchain celery
@@ -21,6 +21,7 @@ PYTHON ?= python3
 TESTS ?= tests
 ARGS ?=
 DOCUMENTS ?= examples/documents
+COLLECTION ?=
 # Processes of the test run. Each starts a Postgres and a Valkey of its own.
 JOBS ?= 2
 LEAST_COVERAGE := 90
@@ -59,6 +60,11 @@ bench-queue: install $(PEERS)/.installed  ## Measure the queue beside arq's own 
 .PHONY: bench-projects
 bench-projects: install  ## Measure a project and a batch of 10,000 files that no model reads
 	@$(PYTHON_MODULE) arqueduct.cli bench projects $(ARGS)
+
+.PHONY: bench-search
+bench-search: install $(PEERS)/.installed  ## Measure how good search is on COLLECTION, a folder in the layout of BEIR
+	@test -n "$(COLLECTION)" || { echo "Name a collection: make bench-search COLLECTION=FOLDER"; exit 1; }
+	@$(PYTHON_MODULE) arqueduct.cli bench search $(COLLECTION) --peers $(PEERS)/bin/python $(ARGS)
 
 ##@ Work on it
 
@@ -140,7 +146,7 @@ lock: install  ## Resolve the dependencies anew into requirements/
 	@# The images get what development has tested: the same versions, of fewer packages.
 	@$(COMPILE) --constraint $(LOCK) --extra backend --extra local-embeddings --output-file requirements/backend.txt pyproject.toml
 	@$(COMPILE) --constraint $(LOCK) --extra worker --extra ocr --extra local-embeddings --output-file requirements/worker.txt pyproject.toml
-	@printf 'procrastinate>=3\npsycopg-binary\nuvloop\n' | $(COMPILE) --output-file requirements/peers.txt -
+	@printf 'bm25s\nprocrastinate>=3\npsycopg-binary\nPyStemmer\nuvloop\n' | $(COMPILE) --output-file requirements/peers.txt -
 	@for name in $(FRAMEWORKS); do \
 		$(COMPILE) --output-file requirements/peers-$$name.txt benchmarks/requirements/$$name.in || exit 1; done
 	@echo hatchling | $(COMPILE) --constraint $(LOCK) --output-file requirements/build.txt -
