@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from arqueduct import embedding, settings
+from arqueduct import embedding, logs, settings
 from arqueduct.cli.commands.bench_queue import PEERS, installed_peers
 from arqueduct.cli.measuring import Latency, latency_of
 from arqueduct.cli.options import DataDir, Json, Quiet
@@ -47,6 +47,7 @@ def search(
     """
     with reporting(json=json):
         found = settings.load(data_dir=data_dir)
+        logs.configure(found)  # to stderr: the report alone goes to stdout
         wanted = collection.read(path)
         report = asyncio.run(_bench(wanted, found, peers or installed_peers(), _sayer(is_silent=json or quiet)))
         if json:
