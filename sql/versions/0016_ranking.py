@@ -5,7 +5,7 @@ from pathlib import Path
 from arqueduct.migrations import run_script
 
 revision = "0016"
-down_revision = "0012"
+down_revision = "0015"
 
 HERE = Path(__file__).with_suffix("")
 
