@@ -7,7 +7,7 @@ a pipeline by one in `arqueduct.pipelines` that names a `Pipeline`. The built-in
 import asyncio
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,15 +27,30 @@ from arqueduct.errors import DocumentDeleted, PipelineUnknown, SetupError, Stage
 from arqueduct.formats import Format
 from arqueduct.llm import LLMOptions
 from arqueduct.settings import Settings
+from arqueduct.shared import Shared
 from arqueduct.stage_order import Place
 from arqueduct.storage import Storage
 from arqueduct.webhooks.sender import Sender
 
-__all__ = ["Errand", "Parsers", "Pipeline", "Registry", "Stage", "StageContext", "Subject", "Usage", "registry"]
+__all__ = [
+    "Errand",
+    "Parsers",
+    "Pipeline",
+    "Registry",
+    "Stage",
+    "StageContext",
+    "Subject",
+    "Usage",
+    "Writer",
+    "registry",
+]
 
 log = structlog.get_logger()
 
 OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
+Result = TypeVar("Result")
+Writer = Callable[[Transaction, Sequence[Result]], Awaitable[None]]
+"""Writes the results of several jobs of one tenant."""
 OnProgress = Callable[[int, int, str], None]
 """Takes `done, total, unit`."""
 
@@ -82,6 +97,8 @@ class Subject(Errand):
     sha256: str
     language: str
     """Name of the text-search configuration in Postgres."""
+    is_stored: bool = False
+    """Whether it has passages already, of an earlier job."""
 
 
 class Parsers(Protocol):
@@ -151,10 +168,14 @@ class StageContext:
     parsers: Parsers
     sender: Sender
     """Of webhooks."""
+    shared: Shared
+    """For short statements that other jobs of the tenant have as well: all ask at once."""
     report: Callable[[int, int, str, str | None], None]
     """Use `progress`."""
     complete: Callable[[], AbstractAsyncContextManager[Transaction]]
     """Use `completion`."""
+    complete_with_others: Callable[[Writer[Any], Any], Awaitable[bool]]
+    """Use `shared_completion`."""
     enter: Callable[[str, float, float], None] = lambda _label, _start, _end: None
     """Use `relabel`."""
     options: Mapping[str, BaseModel] = field(default_factory=dict)
@@ -230,6 +251,14 @@ class StageContext:
         Raises `LeaseLost` at its end, and rolls back, if this attempt no longer owns the job.
         """
         return self.complete()
+
+    async def shared_completion(self, write: Writer[Result], result: Result) -> bool:
+        """As `completion`, in one transaction with other jobs of the tenant that end at the same moment.
+
+        `write` writes the results of all of them. False, and nothing is written, where it raised or one of the attempts
+        no longer owns its job: then use `completion`. Only for results that are written in some milliseconds.
+        """
+        return await self.complete_with_others(write, result)
 
     async def rewrite_pages(self, rewrite: Callable[[Page], Page], *, version: str = "1") -> None:
         """Replaces every page's text, page by page in a thread; the result is what is chunked, kept and shown.

@@ -13,14 +13,20 @@ Answer = TypeVar("Answer")
 class Together(Generic[Question, Answer]):
     """Collects questions for one turn of the event loop, longer while `at_once` calls are under way.
 
-    `answer` gets the questions and returns as many answers in the same order; what it raises, everybody gets.
+    `answer` gets at most `most` questions and returns as many answers in the same order; what it raises, all of them
+    get.
     """
 
     def __init__(
-        self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]], *, at_once: int = 1
+        self,
+        answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
+        *,
+        at_once: int = 1,
+        most: int = 1000,
     ) -> None:
         self._answer = answer
         self._at_once = at_once
+        self._most = most
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._is_due = False
@@ -40,10 +46,12 @@ class Together(Generic[Question, Answer]):
     def _start(self) -> None:
         self._is_due = False
         waiting = [(question, future) for question, future in self._waiting if not future.done()]
-        self._waiting = []
-        task = asyncio.create_task(self._call(waiting))
-        self._calls.add(task)
-        task.add_done_callback(self._end)
+        waiting, self._waiting = waiting[: self._most], waiting[self._most :]
+        if waiting:
+            task = asyncio.create_task(self._call(waiting))
+            self._calls.add(task)
+            task.add_done_callback(self._end)
+        self._schedule()
 
     def _end(self, task: "asyncio.Task[None]") -> None:
         self._calls.discard(task)

@@ -92,7 +92,7 @@ POINTS: dict[str, Point] = {
     "first batch kept": after(f"{STAGES}.embed:_keep"),
     "after embed": after(f"{STAGES}.embed:Embed.run"),
     "chunks written": after(f"{STAGES}.store:_insert"),
-    "completion written": after("arqueduct.repositories.jobs:complete"),
+    "completion written": after("arqueduct.repositories.jobs:complete_all", bool),
     "ends asked for together": before("arqueduct.repositories.jobs:complete_all", _second),
     "ends written together, not told": after("arqueduct.repositories.jobs:complete_all", bool),
     "completed, not told": before("arqueduct_worker.attempt:Attempt._settle"),

@@ -16,6 +16,7 @@ from arqueduct.ids import new_id
 from arqueduct.lifecycle import Priority
 from arqueduct.queue import WakeUp
 from arqueduct.repositories import admission, jobs, sweeps
+from tests.integration.completing import complete
 
 KIND = "test.work"
 ALIVE = timedelta(seconds=30)
@@ -133,7 +134,7 @@ class Crowd:
 
     async def complete(self, attempt: tuple[UUID, int]) -> None:
         async with self.database.transaction() as transaction:
-            assert await jobs.complete(transaction.driver, *attempt) is not None
+            assert await complete(transaction.driver, *attempt) is not None
 
     async def retry(self, attempt: tuple[UUID, int]) -> None:
         """The attempt failed; the job is due again at once."""

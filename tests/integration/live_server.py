@@ -28,6 +28,7 @@ from arqueduct_backend.live.bridge import Bridge
 from arqueduct_backend.live.limits import Limits
 from arqueduct_backend.main import create_app
 from arqueduct_backend.state import State
+from tests.integration.completing import complete
 
 PATIENCE = 20.0
 
@@ -161,7 +162,7 @@ class Driver:
 
     async def complete(self, job_id: UUID, fence: int) -> None:
         async with self.database.transaction() as transaction:
-            row = await jobs.complete(transaction.driver, job_id, fence)
+            row = await complete(transaction.driver, job_id, fence)
         assert row is not None
         await self.say(jobs.message_of(row))
 

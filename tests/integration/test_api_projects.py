@@ -18,6 +18,7 @@ from arqueduct.settings import Settings
 from arqueduct_backend import cursors
 from arqueduct_worker.families import Families
 from tests.integration.backend import beat, problem
+from tests.integration.completing import complete
 from tests.integration.family import assert_counted, children_of
 from tests.integration.many_jobs import is_waited_for, owning
 from tests.integration.worker import TestWorker, until
@@ -175,7 +176,7 @@ async def test_a_pause_does_not_undo_a_cancel_that_is_under_way(
             transaction.driver, [(row["id"], row["dispatch"]) for row in wake_ups], "test", lease
         )
         done, _ = claimed
-        await jobs.complete(transaction.driver, done.id, done.fence)
+        await complete(transaction.driver, done.id, done.fence)
     cancelled = (await api.post(f"{path}/cancel")).json()
     assert (cancelled["state"], cancelled["counts"]["running"], cancelled["counts"]["cancelled"]) == ("running", 1, 1)
     await api.post(f"{path}/pause")

@@ -20,6 +20,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.lifecycle import Action
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import documents, steering
+from arqueduct.repositories.jobs import End
 from arqueduct.settings import Settings
 from arqueduct.testing import HashingEmbedder
 from arqueduct.together import Together
@@ -282,10 +283,10 @@ class Costly(Stage):
 async def test_what_was_spent_is_counted_once_where_a_cancel_comes_before_the_end(
     worker: TestWorker, me: NewIdentity
 ) -> None:
-    async def cancel_first(mine: Sequence[tuple[UUID, int]]) -> Sequence[asyncpg.Record | None]:
+    async def cancel_first(ends: Sequence[End]) -> Sequence[asyncpg.Record | None]:
         async with worker.services.database.autocommit() as driver:
-            await driver.execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", mine[0][0])
-        return [await worker.services.completions.ask(one) for one in mine]
+            await driver.execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", ends[0].job_id)
+        return [await worker.services.completions.ask(end) for end in ends]
 
     job = await submit(worker, me, b"text", format=Format.TEXT)
     late = replace(worker, services=replace(worker.services, completions=Together(cancel_first)))

@@ -20,6 +20,7 @@ from arqueduct.repositories.jobs import Step
 from arqueduct.repositories.steering import JobFilter
 from arqueduct.settings import Settings
 from arqueduct_worker.families import Families
+from tests.integration.completing import complete
 from tests.integration.family import assert_counted, children_of, counts_of, family
 from tests.integration.many_jobs import owning
 from tests.integration.worker import TestWorker, until
@@ -47,7 +48,7 @@ async def _move(driver: Driver, claim: jobs.Claimed, move: str) -> None:
             await jobs.add_usage(
                 driver, claim.id, claim.fence, tokens=11, embedding_requests=1, cache_hits=2, pages=3, chunks=4
             )
-            await jobs.complete(driver, claim.id, claim.fence)
+            await complete(driver, claim.id, claim.fence)
         case "fail":
             await jobs.fail(driver, claim.id, claim.fence, ERROR)
         case "retry":
@@ -100,7 +101,7 @@ async def test_a_parent_runs_with_its_children_and_ends_with_the_last(
     await run(worker_database, third, "complete")
     await run(worker_database, second, "fail")
     async with worker_database.transaction() as transaction:
-        await jobs.complete(transaction.driver, first, 1)
+        await complete(transaction.driver, first, 1)
     await fold(worker_database, parent)
     found = await job(app_database, me, parent)
     assert (found["state"], found["progress"]) == ("partially_completed", 1)
@@ -378,7 +379,7 @@ async def test_a_pause_says_nothing_about_pace(
     async with owning(settings) as owner:
         await owner.execute("UPDATE parents SET rated_at = rated_at - interval '10 seconds'")
     async with worker_database.transaction() as transaction:
-        await jobs.complete(transaction.driver, first, 1)
+        await complete(transaction.driver, first, 1)
     await fold(worker_database, parent)
     before = await parent_row(app_database, me, parent)
     assert before["fast_rate"] > 0
@@ -411,7 +412,7 @@ async def test_those_that_wait_longest_are_folded_first(
     await fold(worker_database, first)
     (child,) = await children_of(app_database, me, first)
     async with worker_database.transaction() as transaction:
-        await jobs.complete(transaction.driver, child, 1)
+        await complete(transaction.driver, child, 1)
         assert await folding.due(transaction.driver, interval=timedelta(0), most=1) == [second]
         assert await folding.due(transaction.driver, interval=timedelta(hours=1), most=10) == []
 

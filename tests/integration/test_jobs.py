@@ -15,6 +15,7 @@ from arqueduct.models import Blob, Job
 from arqueduct.repositories import admission, jobs, steering, sweeps
 from arqueduct.repositories.jobs import Claimed, Step
 from arqueduct.settings import Settings
+from tests.integration.completing import complete
 from tests.integration.worker import insert, row
 
 LEASE = timedelta(seconds=30)
@@ -78,7 +79,7 @@ async def test_a_lapsed_lease_is_taken_back_and_the_next_attempt_fences_the_firs
     assert second.fence == 2
     async with worker_database.transaction() as transaction:
         assert await jobs.advance(transaction.driver, [step(first, 0.5)]) == [None]
-        assert await jobs.complete(transaction.driver, job.id, first.fence) is None
+        assert await complete(transaction.driver, job.id, first.fence) is None
         assert await jobs.fail(transaction.driver, job.id, first.fence, {"message": "x"}) is None
         assert await jobs.release(transaction.driver, job.id, first.fence, Outcome.SNOOZED) is None
         no_delay = timedelta(0)
@@ -102,7 +103,7 @@ async def test_a_heartbeat_does_not_wait_for_a_row_that_is_being_completed(worke
     claimed = await claim(worker_database, job.id)
     assert claimed is not None
     async with worker_database.transaction() as completing:
-        await jobs.complete(completing.driver, job.id, claimed.fence)
+        await complete(completing.driver, job.id, claimed.fence)
         async with asyncio.timeout(2), worker_database.transaction() as transaction:
             owned = await jobs.heartbeat(transaction.driver, [(job.id, claimed.fence)], LEASE)
     assert list(owned) == [job.id]
@@ -137,7 +138,7 @@ async def test_a_cancel_that_was_asked_for_stops_a_completion(worker_database: D
     assert claimed is not None
     async with worker_database.transaction() as transaction:
         await steering.apply(transaction.driver, Action.CANCEL, [job.id])
-        assert await jobs.complete(transaction.driver, job.id, claimed.fence) is None
+        assert await complete(transaction.driver, job.id, claimed.fence) is None
         assert await jobs.cancel_running(transaction.driver, job.id, claimed.fence) is not None
     assert (await row(worker_database, job.id))["state"] == "cancelled"
 

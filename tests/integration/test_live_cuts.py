@@ -26,6 +26,7 @@ from arqueduct.lifecycle import Outcome
 from arqueduct.repositories import jobs
 from arqueduct.settings import Settings
 from arqueduct_backend.live.limits import Limits
+from tests.integration.completing import complete
 from tests.integration.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.integration.live_server import PATIENCE, Driver, driving, serving, until
 
@@ -187,7 +188,7 @@ class Hand:
                 case "cancel":
                     row = await jobs.cancel_running(driver, job_id, fence)
                 case _:
-                    row = await jobs.complete(driver, job_id, fence)
+                    row = await complete(driver, job_id, fence)
         assert row is not None
         await self.driver.say(jobs.message_of(row))
 

@@ -31,6 +31,7 @@ from arqueduct.queue import WakeUp
 from arqueduct.repositories import admission, documents, jobs, steering, sweeps
 from arqueduct.repositories.jobs import Step
 from arqueduct.settings import Settings
+from tests.integration.completing import complete
 from tests.integration.crowd import Flow
 from tests.integration.job_model import MAX_CRASHES, JobModel
 from tests.integration.job_world import World, a_world
@@ -44,6 +45,7 @@ PROFILE = hypothesis_settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
 MOST_ALIVE = 3
 HOUR = timedelta(hours=1)
 ERROR = {"code": "internal_error", "message": "x", "stage": "extracting", "retryable": True, "advice": None}
@@ -66,7 +68,7 @@ class Write(StrEnum):
 
 
 WRITES: dict[Write, tuple[Callable[..., Coroutine[Any, Any, Any]], Callable[[JobModel, int], bool]]] = {
-    Write.COMPLETE: (jobs.complete, JobModel.complete),
+    Write.COMPLETE: (complete, JobModel.complete),
     Write.FAIL: (partial(jobs.fail, error=ERROR, traceback="where"), JobModel.fail),
     Write.RETRY: (
         partial(jobs.retry_later, error=ERROR, delay=timedelta(0)),

@@ -7,22 +7,24 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
 from pydantic import BaseModel
 
 from arqueduct import metrics, storable
-from arqueduct.database import Driver, Transaction
+from arqueduct.database import Transaction
 from arqueduct.errors import DocumentDeleted, JobTimeout, LeaseLost, TimeIsUp
 from arqueduct.eta import JOB
 from arqueduct.formats import Format
-from arqueduct.pipeline import Errand, Stage, StageContext, Subject, Usage
+from arqueduct.pipeline import Errand, Stage, StageContext, Subject, Usage, Writer
 from arqueduct.repositories import documents, jobs
-from arqueduct.repositories.jobs import Claimed
+from arqueduct.repositories.jobs import Claimed, End
 from arqueduct.retry import problem_of
 from arqueduct.stage_options import llm_of, options_of
 from arqueduct_worker.ends import Ending, record
@@ -119,8 +121,7 @@ class Attempt:
                 await self._run_stage(stage, context)
         if self._ended is None:
             await services.reporter.flush((job.id, job.fence))
-            await self._spend()
-            self._ended = await services.completions.ask((job.id, job.fence))
+            self._ended = await services.completions.ask(self._end())
             if self._ended is None:
                 raise LeaseLost
 
@@ -152,7 +153,7 @@ class Attempt:
     async def _open_context(self, tracker: Tracker, options: Mapping[str, BaseModel]) -> StageContext:
         services = self._services
         return StageContext(
-            job=await self._subject() if self._job.document_id else self._errand(),
+            job=await self._subject(self._job.document_id) if self._job.document_id else self._errand(),
             settings=services.settings,
             folder=self._folder,
             database=services.database,
@@ -161,8 +162,10 @@ class Attempt:
             model_id=services.model_id,
             parsers=services.parsers,
             sender=services.sender,
+            shared=services.shared,
             report=tracker.report,
             complete=self._completion,
+            complete_with_others=self._complete_with_others,
             enter=tracker.relabel,
             options=options,
             llm=llm_of(self._job.payload.get("llm")),
@@ -175,26 +178,18 @@ class Attempt:
             job_id=job.id, attempt=job.fence, tenant_id=job.tenant_id, user_id=job.user_id, payload=job.payload
         )
 
-    async def _subject(self) -> Subject:
+    async def _subject(self, document_id: UUID) -> Subject:
         job = self._job
-        async with self._services.database.transaction(job.tenant_id) as transaction:
-            found = await documents.find(transaction, job.document_id) if job.document_id else None
+        found = await self._services.shared.ask(_briefs, job.tenant_id, document_id)
         if found is None:
             raise DocumentDeleted
-        document = found.document
         return Subject(
             job_id=job.id,
             attempt=job.fence,
             tenant_id=job.tenant_id,
             user_id=job.user_id,
-            document_id=document.id,
-            name=document.name,
-            format=Format(document.content_type),
-            blob_id=document.blob_id,
-            size=document.size,
-            sha256=document.sha256,
-            language=document.language,
             payload=job.payload,
+            **{**found, "format": Format(found["content_type"])},
         )
 
     @asynccontextmanager
@@ -204,31 +199,38 @@ class Attempt:
         async with services.database.transaction(job.tenant_id) as transaction:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
-            await self._add_usage(transaction.driver)
-            ended = await jobs.complete(transaction.driver, job.id, job.fence, message=self._remark())
-            if ended is None:
+            rows = await jobs.complete_all(transaction.driver, [self._end()])
+            if not rows:
                 raise LeaseLost
-        self._ended = ended
+        self._ended = rows[0]
 
-    def _remark(self) -> str | None:
-        found = self._context.facts.get("remark") if self._context else None
-        return None if found is None else storable.text(str(found))
+    async def _complete_with_others(self, write: Writer[Any], result: Any) -> bool:
+        job = self._job
+        ending = asyncio.ensure_future(self._services.shared_ends.end(job.tenant_id, write, result, self._end()))
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():  # what others commit with theirs cannot be taken back
+            try:
+                await asyncio.wait({ending})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        self._ended = ending.result()
+        if cancelled:
+            raise cancelled
+        return self._ended is not None
 
-    async def _spend(self) -> None:
-        """Before an end that many share. What is written is not added once more if a cancel comes before it."""
-        context = self._context
+    def _end(self) -> End:
+        job, context = self._job, self._context
         if context is None or not (context.usage or context.facts):
-            return
-        async with self._services.database.autocommit() as driver:
-            await self._add_usage(driver)
-        context.usage = Usage()
-
-    async def _add_usage(self, driver: Driver) -> None:
-        context = self._context
-        if context is None or not (context.usage or context.facts):
-            return
-        pages, chunks = int(context.facts.get("pages", 0)), int(context.facts.get("chunks", 0))
-        await jobs.add_usage(driver, self._job.id, self._job.fence, **asdict(context.usage), pages=pages, chunks=chunks)
+            return End(job_id=job.id, fence=job.fence)
+        remark = context.facts.get("remark")
+        return End(
+            job_id=job.id,
+            fence=job.fence,
+            message=None if remark is None else storable.text(str(remark)),
+            pages=int(context.facts.get("pages", 0)),
+            chunks=int(context.facts.get("chunks", 0)),
+            **asdict(context.usage),
+        )
 
     def _error_of(self, work: "asyncio.Task[None]") -> BaseException | None:
         if not work.cancelled():
@@ -281,3 +283,8 @@ class Attempt:
         log.info("attempt ended", end=end, took=round(time.monotonic() - self._started, 3))
         if self._ended is not None:
             await self._services.dispatcher.dispatch([self._ended])
+
+
+async def _briefs(transaction: Transaction, document_ids: Sequence[UUID]) -> list[asyncpg.Record | None]:
+    found = await documents.briefs(transaction.driver, document_ids)
+    return [found.get(document_id) for document_id in document_ids]

@@ -31,8 +31,10 @@ from arqueduct.keys import Keys
 from arqueduct.pipeline import Registry, registry
 from arqueduct.queue import Queue
 from arqueduct.repositories import jobs
+from arqueduct.repositories.jobs import End
 from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
+from arqueduct.shared import Shared
 from arqueduct.storage import Storage
 from arqueduct.together import Together
 from arqueduct.webhooks.addresses import Guard
@@ -49,6 +51,7 @@ from arqueduct_worker.reporter import Reporter
 from arqueduct_worker.run_log import RunLog
 from arqueduct_worker.runner import Runner
 from arqueduct_worker.services import Services
+from arqueduct_worker.shared_ends import SharedEnds
 from arqueduct_worker.sweeper import Sweeper
 from arqueduct_worker.workspace import open_workspace
 
@@ -173,6 +176,13 @@ async def open_services(
         bus, queue = Bus(redis, keys), Queue(redis, keys)
         admitter = Admitter(database, queue, alive=settings.alive_time, interval=settings.sweep)
         leases = Leases(database, lease=settings.lease_time, interval=settings.heartbeat)
+        reporter = Reporter(
+            database,
+            bus,
+            interval=settings.progress_interval,
+            on_lost=lambda job_id, fence: leases.end(job_id, Stop.LOST, fence=fence),
+        )
+        shared = Shared(database)
         yield (
             Services(
                 settings=settings,
@@ -186,14 +196,11 @@ async def open_services(
                 queue=queue,
                 admitter=admitter,
                 dispatcher=Dispatcher(bus, admitter),
-                completions=Together(lambda mine: _complete(database, mine)),
+                shared=shared,
+                shared_ends=SharedEnds(shared, reporter),
+                completions=Together(lambda ends: _complete(database, ends)),
                 leases=leases,
-                reporter=Reporter(
-                    database,
-                    bus,
-                    interval=settings.progress_interval,
-                    on_lost=lambda job_id, fence: leases.end(job_id, Stop.LOST, fence=fence),
-                ),
+                reporter=reporter,
                 runs=RunLog(database),
                 folder=folder,
                 name=f"{socket.gethostname()}:{os.getpid()}:{str(new_id())[-8:]}",
@@ -251,11 +258,11 @@ async def _idle(worker: AnyWorker, within: float, meanwhile: Callable[[], None])
     return worker.is_idle
 
 
-async def _complete(database: Database, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record | None]:
+async def _complete(database: Database, ends: Sequence[End]) -> list[asyncpg.Record | None]:
     async with database.autocommit() as driver:
-        rows = await jobs.complete_all(driver, mine)
+        rows = await jobs.complete_all(driver, ends)
     ended = {(row["id"], row["fence"]): row for row in rows}
-    return [ended.get(attempt) for attempt in mine]
+    return [ended.get((end.job_id, end.fence)) for end in ends]
 
 
 async def _model_id(database: Database, model: EmbeddingModel, on_wait: Callable[[str], None]) -> int:

@@ -65,11 +65,11 @@ class Reporter:
             waiting.append(step)
         self._wake.set()
 
-    async def flush(self, attempt: Attempt) -> None:
-        """Returns when everything this attempt said so far is written and published."""
+    async def flush(self, *attempts: Attempt) -> None:
+        """Returns when everything these attempts said so far is written and published."""
         async with self._writing:
-            if attempt in self._pending:
-                await self._write([attempt])
+            if waiting := [attempt for attempt in attempts if attempt in self._pending]:
+                await self._write(waiting)
 
     async def run(self) -> None:
         """Writes what is due, for as long as the process lives."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 
@@ -12,13 +11,16 @@ from arqueduct.dispatcher import Dispatcher
 from arqueduct.embedding import Embedder
 from arqueduct.pipeline import Parsers, Registry
 from arqueduct.queue import Queue
+from arqueduct.repositories.jobs import End
 from arqueduct.settings import Settings
+from arqueduct.shared import Shared
 from arqueduct.storage import Storage
 from arqueduct.together import Together
 from arqueduct.webhooks.sender import Sender
 from arqueduct_worker.leases import Leases
 from arqueduct_worker.reporter import Reporter
 from arqueduct_worker.run_log import RunLog
+from arqueduct_worker.shared_ends import SharedEnds
 
 __all__ = ["Services"]
 
@@ -38,8 +40,10 @@ class Services:
     queue: Queue
     admitter: Admitter
     dispatcher: Dispatcher
-    completions: Together[tuple[UUID, int], asyncpg.Record | None]
-    """Ends jobs, by `(id, fence)`, that have no results to commit with their end; None: the lease is lost."""
+    shared: Shared
+    completions: Together[End, asyncpg.Record | None]
+    """Ends jobs that have no results to commit with their end; None: the lease is lost."""
+    shared_ends: SharedEnds
     leases: Leases
     reporter: Reporter
     runs: RunLog

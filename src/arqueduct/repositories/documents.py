@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
 from sqlmodel import select
 
-from arqueduct.database import Transaction
+from arqueduct.database import Driver, Transaction
 from arqueduct.errors import OriginalAway
 from arqueduct.models import Blob, Document, Job
 from arqueduct.repositories import originals
@@ -18,6 +19,7 @@ __all__ = [
     "Listed",
     "add_blob",
     "add_blobs",
+    "briefs",
     "drop_vectors",
     "find",
     "known_blobs",
@@ -34,6 +36,12 @@ LOCK_SECONDS = 10
 _WARM = """
     UPDATE blobs b SET place = 'hot', copy = brought.copy, cold_size = NULL
     FROM unnest($1::uuid[], $2::uuid[]) AS brought(id, copy) WHERE b.id = brought.id
+"""
+
+
+_BRIEFS = """
+    SELECT id AS document_id, name, content_type, blob_id, size, sha256, language, text_recipe IS NOT NULL AS is_stored
+    FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL
 """
 
 
@@ -106,6 +114,12 @@ async def find(transaction: Transaction, document_id: UUID, *, locked: bool = Fa
     return Listed(document=found[0], job=found[1]) if found else None
 
 
+async def briefs(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """What jobs need to know of their documents, of those that are there."""
+    rows = await driver.fetch(_BRIEFS, ids)
+    return {row["document_id"]: row for row in rows}
+
+
 async def page(
     transaction: Transaction, *, limit: int, before: UUID | None, archived: bool | None = None
 ) -> Sequence[Listed]:
@@ -135,8 +149,10 @@ async def mark_all_deleted(transaction: Transaction, document_ids: Sequence[UUID
     Returns those that were there.
     """
     rows = await transaction.driver.fetch(
-        "WITH gone AS (UPDATE documents SET deleted_at = now() WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL "
-        "RETURNING id, tenant_id) INSERT INTO deletions (document_id, tenant_id) SELECT id, tenant_id FROM gone "
+        # In the order that all keep to who change several.
+        "WITH held AS (SELECT id FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id "
+        "FOR UPDATE), gone AS (UPDATE documents d SET deleted_at = now() FROM held WHERE d.id = held.id "
+        "RETURNING d.id, d.tenant_id) INSERT INTO deletions (document_id, tenant_id) SELECT id, tenant_id FROM gone "
         "RETURNING document_id",
         document_ids,
     )
@@ -152,10 +168,10 @@ async def purge(transaction: Transaction, document_id: UUID, *, patience: int = 
     """
     driver = transaction.driver
     await driver.execute(f"SET LOCAL lock_timeout = '{patience}s'")
-    await lock_chunks(transaction, document_id, replaces=True)
+    await lock_chunks(transaction, [document_id], replaces=True)
     document = await driver.fetchrow("SELECT tenant_id, blob_id FROM documents WHERE id = $1", document_id)
     hashes = await driver.fetch("DELETE FROM chunks WHERE document_id = $1 RETURNING text_hash", document_id)
-    await drop_vectors(transaction, document_id, [row["text_hash"] for row in hashes])
+    await drop_vectors(transaction, [document_id], [row["text_hash"] for row in hashes])
     if document is None:
         kept: str | None = await driver.fetchval("SELECT prefix FROM deletions WHERE document_id = $1", document_id)
         return kept
@@ -173,22 +189,25 @@ async def purge(transaction: Transaction, document_id: UUID, *, patience: int = 
     return prefix
 
 
-async def drop_vectors(transaction: Transaction, document_id: UUID, hashes: Sequence[bytes]) -> None:
-    """Removes vectors of these texts, and those bought for this document, that no chunk of the tenant has now."""
+async def drop_vectors(transaction: Transaction, document_ids: Sequence[UUID], hashes: Sequence[bytes]) -> None:
+    """Removes vectors of these texts, and those bought for these documents, that no chunk of the tenant has now."""
     await transaction.driver.execute(
-        "DELETE FROM embeddings e WHERE (e.text_hash = ANY ($2::bytea[]) OR e.bought_for = $1) "
+        "DELETE FROM embeddings e WHERE (e.text_hash = ANY ($2::bytea[]) OR e.bought_for = ANY ($1::uuid[])) "
         "AND NOT EXISTS (SELECT FROM chunks c WHERE c.tenant_id = e.tenant_id AND c.text_hash = e.text_hash)",
-        document_id,
+        document_ids,
         hashes,
     )
 
 
-async def lock_chunks(transaction: Transaction, document_id: UUID, *, replaces: bool) -> None:
-    """Serialises writers of one document, and keeps vectors from being dropped while chunks come that need them.
+async def lock_chunks(transaction: Transaction, document_ids: Sequence[UUID], *, replaces: bool) -> None:
+    """Serialises writers of these documents, and keeps vectors from being dropped while chunks come that need them.
 
     Who only adds chunks shares the tenant's vectors; who may drop vectors holds them alone.
     """
     driver = transaction.driver
-    await driver.execute("SELECT pg_advisory_xact_lock(hashtextextended('document ' || $1, 0))", str(document_id))
+    await driver.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('document ' || id, 0)) FROM unnest($1::text[]) AS d(id)",
+        [str(document_id) for document_id in sorted(document_ids)],  # an order that all keep to
+    )
     lock = "pg_advisory_xact_lock" if replaces else "pg_advisory_xact_lock_shared"
     await driver.execute(f"SELECT {lock}(hashtextextended('vectors ' || current_setting('app.tenant_id'), 0))")

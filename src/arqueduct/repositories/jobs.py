@@ -21,12 +21,12 @@ from arqueduct.repositories.statements import moving, noting
 
 __all__ = [
     "Claimed",
+    "End",
     "Step",
     "add_usage",
     "advance",
     "cancel_running",
     "claim",
-    "complete",
     "complete_all",
     "eta_range",
     "fail",
@@ -76,6 +76,20 @@ class Step:
     eta_seconds: int | None
     is_new_stage: bool
     eta_range: list[int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """An attempt that completed its job, what that has cost, and what it made."""
+
+    job_id: UUID
+    fence: int
+    message: str | None = None
+    tokens: int = 0
+    embedding_requests: int = 0
+    cache_hits: int = 0
+    pages: int | None = None
+    chunks: int | None = None
 
 
 # The wake-ups are locked in the order of their ids, as everybody does who locks several jobs.
@@ -136,30 +150,24 @@ _ADVANCE = """
     FROM moved
 """
 
-# The transaction began before the last progress was written, so its now() would tell the end too early.
-_COMPLETE = moving(
-    "job_completed",
-    """
-    UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = $3, details = $4,
-        eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = clock_timestamp(),
-        updated_at = clock_timestamp(), pause_requested = false
-    WHERE id = $1 AND fence = $2 AND state = 'running' AND NOT cancel_requested
-    """,
-    outcome=Outcome.COMPLETED,
-)
-
+# A transaction may have begun before the last progress was written, so its now() would tell the end too early.
 _COMPLETE_ALL = moving(
     "job_completed",
     """
-    UPDATE jobs SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = NULL,
-        details = '{}', eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL, finished_at = now(),
-        updated_at = now(), pause_requested = false
-    WHERE id IN (
+    UPDATE jobs j SET state = 'completed', stage = 'completed', progress = 1, seq = seq + 1, message = e.message,
+        details = '{}', eta_seconds = 0, error = NULL, lease_owner = NULL, lease_until = NULL,
+        finished_at = clock_timestamp(), updated_at = clock_timestamp(), pause_requested = false,
+        tokens = j.tokens + e.tokens, embedding_requests = j.embedding_requests + e.requests,
+        cache_hits = j.cache_hits + e.hits, pages = coalesce(e.pages, j.pages), chunks = coalesce(e.chunks, j.chunks)
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::int[], $7::int[], $8::int[])
+        AS e(job_id, attempt, message, tokens, requests, hits, pages, chunks)
+    WHERE j.id = e.job_id AND j.id IN (
         SELECT own.id FROM jobs own JOIN unnest($1::uuid[], $2::int[]) AS mine(id, fence) USING (id, fence)
         WHERE own.state = 'running' AND NOT own.cancel_requested ORDER BY own.id FOR NO KEY UPDATE OF own
     )
     """,
     outcome=Outcome.COMPLETED,
+    returning="j.*",
 )
 
 _FAIL = moving(
@@ -302,7 +310,7 @@ async def add_usage(
     pages: int = 0,
     chunks: int = 0,
 ) -> None:
-    """What an attempt has cost, and what it made if it completes; in the transaction of its end, before that."""
+    """What an attempt has cost that does not complete; in the transaction of its end, before that."""
     await driver.execute(_USE, job_id, fence, tokens, embedding_requests, cache_hits, pages, chunks)
 
 
@@ -316,16 +324,19 @@ async def hold(driver: Driver, job_id: UUID, fence: int) -> None:
         raise LeaseLost
 
 
-async def complete(
-    driver: Driver, job_id: UUID, fence: int, *, message: str | None = None, details: dict[str, Any] | None = None
-) -> asyncpg.Record | None:
-    """The end of a job, in the transaction of its results. None: the lease is lost, roll back."""
-    return await driver.fetchrow(_COMPLETE, job_id, fence, message, storable.json(details or {}))
-
-
-async def complete_all(driver: Driver, mine: Sequence[tuple[UUID, int]]) -> list[asyncpg.Record]:
-    """The ends of jobs without results of their own, by `(id, fence)`; one that does not come back is lost."""
-    return await driver.fetch(_COMPLETE_ALL, [job_id for job_id, _ in mine], [fence for _, fence in mine])
+async def complete_all(driver: Driver, ends: Sequence[End]) -> list[asyncpg.Record]:
+    """The ends of many jobs in one statement, with their cost; one that does not come back is lost."""
+    return await driver.fetch(
+        _COMPLETE_ALL,
+        [end.job_id for end in ends],
+        [end.fence for end in ends],
+        [end.message for end in ends],
+        [end.tokens for end in ends],
+        [end.embedding_requests for end in ends],
+        [end.cache_hits for end in ends],
+        [end.pages for end in ends],
+        [end.chunks for end in ends],
+    )
 
 
 async def fail(

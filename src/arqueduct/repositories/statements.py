@@ -35,13 +35,15 @@ _END = """
 """
 
 
-def moving(event: str, update: str, *, outcome: Outcome | None = None, traceback: str = "NULL") -> str:
+def moving(
+    event: str, update: str, *, outcome: Outcome | None = None, traceback: str = "NULL", returning: str = "*"
+) -> str:
     """A statement that changes rows, notes the change in the history, and returns the new state.
 
-    With an outcome it also ends the attempt that is under way, if one is.
+    With an outcome it also ends the attempt that is under way, if one is. `returning`: all columns of the rows.
     """
     ended = "" if outcome is None else f", ended AS ({_END.format(outcome=outcome, traceback=traceback)})"
-    return noting(event, f"{update} RETURNING *", ended)
+    return noting(event, f"{update} RETURNING {returning}", ended)
 
 
 def noting(event: str, rows: str, more: str = "") -> str:

@@ -12,9 +12,10 @@ from arqueduct.artifacts import SEPARATOR, Page, writing
 from arqueduct.database import Database, Role, Transaction
 from arqueduct.formats import Format
 from arqueduct.ids import new_id
-from arqueduct.pipeline import OnProgress, StageContext, Subject
+from arqueduct.pipeline import OnProgress, StageContext, Subject, Writer
 from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
+from arqueduct.shared import Shared
 from arqueduct.storage import Storage
 from arqueduct.testing.embedding import HashingEmbedder
 from arqueduct.webhooks.addresses import Guard
@@ -50,18 +51,21 @@ def stage_context(
     parser process: a transaction raises `DependencyUnavailable`, a parser and the completion `NotImplementedError`.
     """
     said = [] if reports is None else reports
+    database = Database(NOWHERE, Role.WORKER)
     context = StageContext(
         job=_subject(),
         settings=settings or Settings(),
         folder=folder,
-        database=Database(NOWHERE, Role.WORKER),
+        database=database,
         storage=Storage.open("memory:///"),
         embedder=HashingEmbedder(),
         model_id=1,
         parsers=_NoParsers(),
         sender=Sender(Guard((), environment="production"), SecretKeys([secrets.token_urlsafe(32)])),
+        shared=Shared(database),
         report=lambda done, total, unit, message: said.append((done, total, unit, message)),
         complete=_no_completion,
+        complete_with_others=_no_completion_with_others,
         enter=lambda label, _start, _end: None if labels is None else labels.append(label),
         options=options or {},
         recipe=["testing"],
@@ -124,3 +128,7 @@ class _NoParsers:
 async def _no_completion() -> AsyncIterator[Transaction]:
     raise NotImplementedError(NO_JOB)
     yield
+
+
+async def _no_completion_with_others(_write: Writer[Any], _result: Any) -> bool:
+    raise NotImplementedError(NO_JOB)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from arqueduct import metrics
 from arqueduct.artifacts import Chunk, read_lines
+from arqueduct.database import Transaction
 from arqueduct.embedding import Vectors
 from arqueduct.errors import LeaseLost
 from arqueduct.pipeline import Stage, StageContext
@@ -21,13 +23,24 @@ __all__ = ["Embed", "EmbedOptions", "text_hash"]
 
 _KNOWN = "SELECT text_hash FROM embeddings WHERE tenant_id = $1 AND model_id = $2 AND text_hash = ANY ($3::bytea[])"
 
-# The condition keeps an attempt that lost its job from leaving vectors behind.
+# The condition keeps an attempt that lost its job from leaving vectors behind. In the order of the key, so that two
+# transactions that keep the same texts wait for each other instead of deadlocking.
 _KEEP = """
-    INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for)
-    SELECT $1, $2, new.text_hash, new.vector, $3 FROM unnest($4::bytea[], $5::halfvec[]) AS new(text_hash, vector)
-    WHERE EXISTS (SELECT FROM jobs WHERE id = $6 AND fence = $7 AND state = 'running')
-    ON CONFLICT DO NOTHING
+    WITH owned AS MATERIALIZED (
+        SELECT id, fence, j.document_id
+        FROM jobs j JOIN unnest($1::uuid[], $2::int[]) AS mine(id, fence) USING (id, fence) WHERE j.state = 'running'
+    ), kept AS (
+        INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for)
+        SELECT $3, $4, new.text_hash, new.vector, owned.document_id
+        FROM unnest($5::uuid[], $6::bytea[], $7::halfvec[]) AS new(job_id, text_hash, vector)
+        JOIN owned ON owned.id = new.job_id ORDER BY new.text_hash
+        ON CONFLICT DO NOTHING
+    )
+    SELECT id, fence FROM owned
 """
+
+KEPT_TOGETHER = 16
+"""Slices of jobs in one statement: some megabytes."""
 
 CHARACTERS_A_TOKEN = 4
 """The usual estimate for English; providers bill what they count themselves."""
@@ -109,32 +122,62 @@ async def _embed(context: StageContext, texts: Sequence[str]) -> int:
 
 
 async def _missing(context: StageContext, wanted: dict[bytes, str]) -> list[bytes]:
-    tenant_id: UUID = context.subject.tenant_id
-    async with context.database.transaction(tenant_id) as transaction:
-        rows = await transaction.driver.fetch(_KNOWN, tenant_id, context.model_id, list(wanted))
-    known = {row["text_hash"] for row in rows}
+    tenant_id = context.subject.tenant_id
+    question = _Wanted(tenant_id=tenant_id, model_id=context.model_id, hashes=list(wanted))
+    known = await context.shared.ask(_known, tenant_id, question)
     return [key for key in wanted if key not in known]
 
 
 async def _keep(context: StageContext, hashes: list[bytes], vectors: Vectors) -> None:
     subject = context.subject
-    # In the order of the key, so that two jobs that buy the same texts wait for each other instead of deadlocking.
-    order = sorted(range(len(hashes)), key=hashes.__getitem__)
-    async with context.database.transaction(subject.tenant_id) as transaction:
-        await transaction.driver.execute(
-            _KEEP,
-            subject.tenant_id,
-            context.model_id,
-            subject.document_id,
-            [hashes[index] for index in order],
-            [HalfVector(vectors[index]) for index in order],
-            subject.job_id,
-            subject.attempt,
-        )
-        owned = await transaction.driver.fetchval(
-            "SELECT EXISTS (SELECT FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running')",
-            subject.job_id,
-            subject.attempt,
-        )
-    if not owned:
+    bought = _Bought(
+        job_id=subject.job_id,
+        fence=subject.attempt,
+        tenant_id=subject.tenant_id,
+        model_id=context.model_id,
+        hashes=hashes,
+        vectors=vectors,
+    )
+    if not await context.shared.ask(_keep_all, subject.tenant_id, bought, most=KEPT_TOGETHER):
         raise LeaseLost
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    tenant_id: UUID
+    model_id: int
+    hashes: list[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bought:
+    job_id: UUID
+    fence: int
+    tenant_id: UUID
+    model_id: int
+    hashes: list[bytes]
+    vectors: Vectors
+
+
+async def _known(transaction: Transaction, wanted: Sequence[_Wanted]) -> list[set[bytes]]:
+    """All ask about the model of this worker."""
+    hashes = list({key for one in wanted for key in one.hashes})
+    rows = await transaction.driver.fetch(_KNOWN, wanted[0].tenant_id, wanted[0].model_id, hashes)
+    known = {row["text_hash"] for row in rows}
+    return [known for _ in wanted]
+
+
+async def _keep_all(transaction: Transaction, bought: Sequence[_Bought]) -> list[bool]:
+    """Whether each attempt still owns its job."""
+    rows = await transaction.driver.fetch(
+        _KEEP,
+        [one.job_id for one in bought],
+        [one.fence for one in bought],
+        bought[0].tenant_id,
+        bought[0].model_id,
+        [one.job_id for one in bought for _ in one.hashes],
+        [key for one in bought for key in one.hashes],
+        [HalfVector(vector) for one in bought for vector in one.vectors],
+    )
+    owned = {(row["id"], row["fence"]) for row in rows}
+    return [(one.job_id, one.fence) in owned for one in bought]

@@ -1,7 +1,8 @@
 """Replaces the document's passages and ends the job, in one transaction: a search sees the old ones or the new."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from arqueduct import metrics, storable
@@ -9,7 +10,7 @@ from arqueduct.artifacts import Chunk, read_lines
 from arqueduct.database import Transaction
 from arqueduct.errors import DocumentDeleted, EmbeddingsMissing, LeaseLost
 from arqueduct.ids import new_id
-from arqueduct.pipeline import Stage, StageContext
+from arqueduct.pipeline import Stage, StageContext, Subject
 from arqueduct.repositories import documents
 from arqueduct.repositories.statements import TOUCHED
 from arqueduct_worker.stages.embed import text_hash
@@ -19,30 +20,40 @@ __all__ = ["Store"]
 BATCH = 500
 """Rows in one statement: a few hundred kilobytes, and progress every tenth of a second."""
 
+SMALL = 16
+"""Passages of a document that is stored together with others: their transaction takes some milliseconds."""
+
 _INSERT = """
     INSERT INTO chunks (id, tenant_id, document_id, ordinal, text, text_hash, first_page, last_page, start_offset,
         end_offset, tokens, heading, language)
-    SELECT new.id, $1, $2, new.ordinal, new.text, new.text_hash, new.first_page, new.last_page, new.start_offset,
-        new.end_offset, new.tokens, new.heading, $3::text::regconfig
-    FROM unnest($4::uuid[], $5::int[], $6::text[], $7::bytea[], $8::int[], $9::int[], $10::bigint[], $11::bigint[],
-        $12::int[], $13::text[])
-        AS new(id, ordinal, text, text_hash, first_page, last_page, start_offset, end_offset, tokens, heading)
+    SELECT new.id, $1, new.document_id, new.ordinal, new.text, new.text_hash, new.first_page, new.last_page,
+        new.start_offset, new.end_offset, new.tokens, new.heading, new.language::regconfig
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::int[], $6::text[], $7::bytea[], $8::int[], $9::int[],
+        $10::bigint[], $11::bigint[], $12::int[], $13::text[])
+        AS new(id, document_id, language, ordinal, text, text_hash, first_page, last_page, start_offset, end_offset,
+            tokens, heading)
 """
 
 _WITHOUT_VECTOR = """
-    SELECT count(*) FROM chunks c WHERE c.document_id = $1 AND NOT EXISTS (
+    SELECT count(*) FROM chunks c WHERE c.document_id = ANY ($1::uuid[]) AND NOT EXISTS (
         SELECT FROM embeddings e
         WHERE e.tenant_id = c.tenant_id AND e.model_id = $2 AND e.text_hash = c.text_hash
     )
 """
 
 # What a user wrote meanwhile stays.
-_DOCUMENT = f"""
-    UPDATE documents SET pages = $2, characters = $3, chunks = $4, text_recipe = $5, title = coalesce(title, $6),
-        metadata = $7::jsonb || metadata,
-        tokens = (SELECT coalesce(sum(c.tokens), 0) FROM chunks c WHERE c.document_id = $1),
+_DOCUMENTS = f"""
+    WITH new AS (
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::text[])
+            AS n(id, pages, characters, chunks, text_recipe, title, metadata)
+    ), held AS MATERIALIZED (
+        SELECT id FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE documents d SET pages = n.pages, characters = n.characters, chunks = n.chunks, text_recipe = n.text_recipe,
+        title = coalesce(d.title, n.title), metadata = n.metadata::jsonb || d.metadata,
+        tokens = (SELECT coalesce(sum(c.tokens), 0) FROM chunks c WHERE c.document_id = d.id),
         {TOUCHED}
-    WHERE id = $1 AND deleted_at IS NULL
+    FROM new n JOIN held USING (id) WHERE d.id = n.id
 """
 
 
@@ -55,16 +66,49 @@ class Store(Stage):
     about = "Makes the passages searchable, and ends the job."
 
     async def run(self, context: StageContext) -> None:
-        document_id = context.subject.document_id
-        async with context.completion() as transaction:
-            replaced = await _drop_old(transaction, context)
-            await _insert(transaction, context)
-            await documents.drop_vectors(transaction, document_id, replaced)
-            missing = await transaction.driver.fetchval(_WITHOUT_VECTOR, document_id, context.model_id)
-            if missing:
-                raise EmbeddingsMissing(f"{missing} vectors were removed by a deletion meanwhile.")
-            await _describe(transaction, context)
+        if not (await _store_together(context)):
+            await _store_alone(context)
         metrics.chunks.inc(context.facts["chunks"])
+
+
+async def _store_together(context: StageContext) -> bool:
+    """Only what is stored for the first time: nothing of it is to be removed."""
+    if context.subject.is_stored or context.facts["chunks"] > SMALL:
+        return False
+    chunks = await asyncio.to_thread(lambda: list(read_lines(context.chunks_path, Chunk)))
+    return await context.shared_completion(_store_all, _Stored(context, chunks))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A whole document."""
+
+    context: StageContext
+    chunks: Sequence[Chunk]
+
+
+async def _store_all(transaction: Transaction, stored: Sequence[_Stored]) -> None:
+    contexts = [one.context for one in stored]
+    document_ids = [context.subject.document_id for context in contexts]
+    await documents.lock_chunks(transaction, document_ids, replaces=False)
+    await _insert(transaction, [(one.context.subject, chunk) for one in stored for chunk in one.chunks])
+    await _finish(transaction, contexts, [])
+
+
+async def _store_alone(context: StageContext) -> None:
+    async with context.completion() as transaction:
+        replaced = await _drop_old(transaction, context)
+        await _insert_by_and_by(transaction, context)
+        await _finish(transaction, [context], replaced)
+
+
+async def _finish(transaction: Transaction, contexts: Sequence[StageContext], replaced: Sequence[bytes]) -> None:
+    document_ids = [context.subject.document_id for context in contexts]
+    await documents.drop_vectors(transaction, document_ids, replaced)
+    missing = await transaction.driver.fetchval(_WITHOUT_VECTOR, document_ids, contexts[0].model_id)
+    if missing:
+        raise EmbeddingsMissing(f"{missing} vectors were removed by a deletion meanwhile.")
+    await _describe(transaction, contexts)
 
 
 async def _drop_old(transaction: Transaction, context: StageContext) -> list[bytes]:
@@ -72,36 +116,36 @@ async def _drop_old(transaction: Transaction, context: StageContext) -> list[byt
     document_id = context.subject.document_id
     driver = transaction.driver
     replaces = await driver.fetchval("SELECT EXISTS (SELECT FROM chunks WHERE document_id = $1)", document_id)
-    await documents.lock_chunks(transaction, document_id, replaces=replaces)
+    await documents.lock_chunks(transaction, [document_id], replaces=replaces)
     rows = await driver.fetch("DELETE FROM chunks WHERE document_id = $1 RETURNING text_hash", document_id)
     if rows and not replaces:
         raise LeaseLost("Another attempt stored the document meanwhile.")
     return [row["text_hash"] for row in rows]
 
 
-async def _insert(transaction: Transaction, context: StageContext) -> None:
+async def _insert_by_and_by(transaction: Transaction, context: StageContext) -> None:
     total: int = context.facts["chunks"]
     done = 0
     chunks = read_lines(context.chunks_path, Chunk)
-    while rows := await asyncio.to_thread(_take, chunks):
-        await transaction.driver.execute(
-            _INSERT,
-            context.subject.tenant_id,
-            context.subject.document_id,
-            context.subject.language,
-            [new_id() for _ in rows],
-            *zip(*map(_columns, rows), strict=True),
-        )
-        done += len(rows)
+    while some := await asyncio.to_thread(lambda: list(islice(chunks, BATCH))):
+        await _insert(transaction, [(context.subject, chunk) for chunk in some])
+        done += len(some)
         context.progress(done, total, "chunks")
 
 
-def _take(chunks: Iterator[Chunk]) -> list[Chunk]:
-    return list(islice(chunks, BATCH))
+async def _insert(transaction: Transaction, chunks: Sequence[tuple[Subject, Chunk]]) -> None:
+    """Passages of documents of one tenant."""
+    if not chunks:
+        return
+    tenant_id = chunks[0][0].tenant_id
+    await transaction.driver.execute(_INSERT, tenant_id, *zip(*(_columns(*chunk) for chunk in chunks), strict=True))
 
 
-def _columns(chunk: Chunk) -> Sequence[object]:
+def _columns(subject: Subject, chunk: Chunk) -> Sequence[object]:
     return (
+        new_id(),
+        subject.document_id,
+        subject.language,
         chunk.ordinal,
         chunk.text,
         text_hash(chunk.text),
@@ -114,10 +158,15 @@ def _columns(chunk: Chunk) -> Sequence[object]:
     )
 
 
-async def _describe(transaction: Transaction, context: StageContext) -> None:
+async def _describe(transaction: Transaction, contexts: Sequence[StageContext]) -> None:
+    changed = await transaction.driver.execute(_DOCUMENTS, *zip(*map(_description, contexts), strict=True))
+    if changed != f"UPDATE {len(contexts)}":
+        raise DocumentDeleted
+
+
+def _description(context: StageContext) -> Sequence[object]:
     facts = context.facts
-    changed = await transaction.driver.execute(
-        _DOCUMENT,
+    return (
         context.subject.document_id,
         facts["pages"],
         facts["characters"],
@@ -126,5 +175,3 @@ async def _describe(transaction: Transaction, context: StageContext) -> None:
         None if facts.get("title") is None else storable.text(facts["title"]),
         storable.json(facts.get("metadata") or {}),
     )
-    if changed == "UPDATE 0":
-        raise DocumentDeleted

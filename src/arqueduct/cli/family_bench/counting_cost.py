@@ -11,6 +11,7 @@ from arqueduct.cli.family_bench.results import Ratio
 from arqueduct.database import Driver
 from arqueduct.ids import new_id
 from arqueduct.repositories import jobs, rules
+from arqueduct.repositories.jobs import End
 
 __all__ = ["counting_cost"]
 
@@ -53,5 +54,5 @@ async def _pair(driver: Driver, parent_id: UUID) -> float:
 async def _carry(driver: Driver, ids: Sequence[UUID]) -> float:
     began = time.perf_counter()
     claimed = await jobs.claim(driver, [(job_id, 0) for job_id in ids], "bench", LEASE)
-    await jobs.complete_all(driver, [(job.id, job.fence) for job in claimed])
+    await jobs.complete_all(driver, [End(job_id=job.id, fence=job.fence) for job in claimed])
     return time.perf_counter() - began
