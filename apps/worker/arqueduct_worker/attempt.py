@@ -189,7 +189,7 @@ class Attempt:
             tenant_id=job.tenant_id,
             user_id=job.user_id,
             payload=job.payload,
-            **{**found, "format": Format(found["content_type"])},
+            **{**found, "format": Format(found["format"])},
         )
 
     @asynccontextmanager

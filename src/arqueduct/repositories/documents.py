@@ -40,7 +40,8 @@ _WARM = """
 
 
 _BRIEFS = """
-    SELECT id AS document_id, name, content_type, blob_id, size, sha256, language, text_recipe IS NOT NULL AS is_stored
+    SELECT id AS document_id, name, content_type AS format, blob_id, size, sha256, language,
+        text_recipe IS NOT NULL AS is_stored
     FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL
 """
 
