@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(1, ge=0, description="Worker processes that `arqueduct up` runs.")
-    worker_concurrency: int = Field(8, ge=1, description="Jobs one worker process runs at a time.")
+    worker_concurrency: int = Field(64, ge=1, description="Jobs one worker process runs at a time.")
     queue_worker: Literal["batch", "stock"] = Field(
         "batch",
         description="`batch`: woken by pub/sub, takes many jobs at once. `stock`: arq's own polling. Both may run.",
@@ -247,7 +247,7 @@ class Settings(BaseSettings):
     parsers: int = Field(min(4, os.cpu_count() or 1), ge=1, description="Parser processes of one worker; one CPU each.")
     parser_memory_bytes: int = Field(1536 * 2**20, ge=256 * 2**20, description="Address space of a parser process.")
     parser_seconds: float = Field(600, gt=0, description="Longest time one document may take to parse.")
-    parser_documents: int = Field(200, ge=1, description="Documents after which a parser process is replaced.")
+    parser_documents: int = Field(2000, ge=1, description="Documents after which a parser process is replaced.")
     max_pages: int = Field(25_000, ge=1, description="Most pages of one document.")
     max_text_chars: int = Field(100_000_000, ge=1, description="Most characters of text of one document.")
 

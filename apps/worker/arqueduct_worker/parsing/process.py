@@ -6,6 +6,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from resource import getpagesize
 from typing import Final, Self
@@ -89,7 +90,7 @@ class ParserProcess:
 
     async def ask(self, request: Request, on_progress: Callable[[int, int, str], None]) -> Done | Failed:
         """The answer, after any number of calls of `on_progress`. Raises what the process died of, if it did."""
-        watching = asyncio.create_task(self._watch())
+        self._watch()
         try:
             answer = await self._converse(request, on_progress)
         except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
@@ -97,7 +98,7 @@ class ParserProcess:
             await self._listening
             raise self._cause_of_death() from None
         finally:
-            watching.cancel()
+            self._watching.cancel()
         self.served += 1
         self.resident = answer.resident
         if self._said:
@@ -137,15 +138,16 @@ class ParserProcess:
             self._said.extend(lines)
         self._said.extend([rest] if rest else [])
 
-    async def _watch(self) -> None:
+    def _watch(self) -> None:
+        """Looks by and by, from a moment after now on."""
+        self._watching = asyncio.get_running_loop().call_later(WATCH_SECONDS, self._look)
+
+    def _look(self) -> None:
         """Keeps the peak of its address space: after its death nobody can tell."""
         statm = Path(f"/proc/{self.pid}/statm")
-        while True:
-            try:
-                self._peak = max(self._peak, int(statm.read_text().split()[0]) * getpagesize())  # noqa: ASYNC240
-            except (OSError, IndexError):
-                return  # gone, or a system without /proc
-            await asyncio.sleep(WATCH_SECONDS)
+        with suppress(OSError, IndexError):  # gone, or a system without /proc
+            self._peak = max(self._peak, int(statm.read_text().split()[0]) * getpagesize())
+            self._watch()
 
     def _cause_of_death(self) -> ArqueductError:
         code = self._process.returncode or 0
