@@ -1,6 +1,8 @@
-"""Zstandard files, for what is kept beside a blob: JSON lines of text shrink to about a quarter."""
+"""Zstandard files, for what is kept beside a blob: JSON lines of text shrink to about a quarter.
 
-import asyncio
+Both functions block: call them in a thread.
+"""
+
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,21 +21,8 @@ LARGEST_WINDOW = 8 * 2**20
 """Memory that a compressed file may ask for; `LEVEL` needs 2 MB."""
 
 
-async def compress(source: Path, target: Path) -> None:
+def compress(source: Path, target: Path) -> None:
     """Writes `source` compressed to `target`, which appears whole or not at all; a few megabytes of memory."""
-    await asyncio.to_thread(_compress, source, target)
-
-
-async def decompress(source: Path, target: Path, *, max_bytes: int) -> None:
-    """Writes the content of `source` to `target`, which appears whole or not at all.
-
-    Raises `DocumentTooLong` before more than `max_bytes` are written, and `ContentMismatch` for a damaged or
-    shortened file.
-    """
-    await asyncio.to_thread(_decompress, source, target, max_bytes)
-
-
-def _compress(source: Path, target: Path) -> None:
     # The checksum and the size (which copy_stream puts into the header) let decompress see damage and a missing end.
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     unfinished = _unfinished(target)
@@ -45,7 +34,12 @@ def _compress(source: Path, target: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _decompress(source: Path, target: Path, max_bytes: int) -> None:
+def decompress(source: Path, target: Path, *, max_bytes: int) -> None:
+    """Writes the content of `source` to `target`, which appears whole or not at all.
+
+    Raises `DocumentTooLong` before more than `max_bytes` are written, and `ContentMismatch` for a damaged or
+    shortened file.
+    """
     unfinished = _unfinished(target)
     try:
         with source.open("rb") as packed, unfinished.open("wb") as plain:

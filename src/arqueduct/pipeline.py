@@ -26,6 +26,7 @@ from arqueduct.embedding import Embedder
 from arqueduct.errors import DocumentDeleted, PipelineUnknown, SetupError, StagesInvalid, TimeIsUp
 from arqueduct.formats import Format
 from arqueduct.llm import LLMOptions
+from arqueduct.room import Room
 from arqueduct.settings import Settings
 from arqueduct.shared import Shared
 from arqueduct.stage_order import Place
@@ -163,6 +164,8 @@ class StageContext:
     database: Database
     storage: Storage
     embedder: Embedder
+    texts: Room
+    """For the texts that wait for their vectors, counted one by one; all jobs of the process share it."""
     model_id: int
     """Under which the embedder's vectors are stored."""
     parsers: Parsers

@@ -17,25 +17,25 @@ def names(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("content", [b"", LINES, os.urandom(3 * 2**20)], ids=["empty", "lines", "noise"])
-async def test_there_and_back(tmp_path: Path, content: bytes) -> None:
+def test_there_and_back(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plain").write_bytes(content)
-    await compress(tmp_path / "plain", tmp_path / "packed")
-    await decompress(tmp_path / "packed", tmp_path / "back", max_bytes=len(content))
+    compress(tmp_path / "plain", tmp_path / "packed")
+    decompress(tmp_path / "packed", tmp_path / "back", max_bytes=len(content))
     assert (tmp_path / "back").read_bytes() == content
     assert names(tmp_path) == {"back", "packed", "plain"}
 
 
-async def test_lines_of_text_shrink(tmp_path: Path) -> None:
+def test_lines_of_text_shrink(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(LINES)
-    await compress(tmp_path / "plain", tmp_path / "packed")
+    compress(tmp_path / "plain", tmp_path / "packed")
     assert (tmp_path / "packed").stat().st_size < len(LINES) / 100
 
 
-async def test_more_than_the_bound_is_refused_before_it_is_written(tmp_path: Path) -> None:
+def test_more_than_the_bound_is_refused_before_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(LINES)
-    await compress(tmp_path / "plain", tmp_path / "packed")
+    compress(tmp_path / "plain", tmp_path / "packed")
     with pytest.raises(DocumentTooLong, match="4,600,000 bytes"):
-        await decompress(tmp_path / "packed", tmp_path / "back", max_bytes=len(LINES) - 1)
+        decompress(tmp_path / "packed", tmp_path / "back", max_bytes=len(LINES) - 1)
     assert names(tmp_path) == {"packed", "plain"}
 
 
@@ -53,10 +53,10 @@ def boastful(_: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [cut, flipped, boastful, lambda packed: b"", lambda packed: b"no zstandard at all"])
-async def test_damage_is_noticed(tmp_path: Path, damage) -> None:
+def test_damage_is_noticed(tmp_path: Path, damage) -> None:
     (tmp_path / "plain").write_bytes(os.urandom(2**20))
-    await compress(tmp_path / "plain", tmp_path / "packed")
+    compress(tmp_path / "plain", tmp_path / "packed")
     (tmp_path / "packed").write_bytes(damage((tmp_path / "packed").read_bytes()))
     with pytest.raises(ContentMismatch):
-        await decompress(tmp_path / "packed", tmp_path / "back", max_bytes=2**30)
+        decompress(tmp_path / "packed", tmp_path / "back", max_bytes=2**30)
     assert names(tmp_path) == {"packed", "plain"}

@@ -159,6 +159,7 @@ class Attempt:
             database=services.database,
             storage=services.storage,
             embedder=services.embedder,
+            texts=services.texts,
             model_id=services.model_id,
             parsers=services.parsers,
             sender=services.sender,

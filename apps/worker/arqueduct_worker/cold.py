@@ -31,7 +31,7 @@ async def freeze(storage: Storage, folder: Path, original: Original, on_bytes: O
     hot = blob_key(original.tenant_id, original.id, original.copy)
     if await storage.get_file(hot, plain, on_bytes) != original.sha256:
         raise ContentMismatch
-    await compression.compress(plain, packed)
+    await asyncio.to_thread(compression.compress, plain, packed)
     copy, size = new_id(), (await asyncio.to_thread(packed.stat)).st_size
     await storage.put_file(cold_key(original.tenant_id, original.id, copy), packed)
     await _unpack(storage, folder, original, copy, lambda _: None)
@@ -60,7 +60,7 @@ async def drop(storage: Storage, original: Original) -> None:
 async def _unpack(storage: Storage, folder: Path, original: Original, copy: UUID, on_bytes: OnBytes) -> Path:
     packed, plain = folder / "cold.zst", folder / "cold"
     await storage.get_file(cold_key(original.tenant_id, original.id, copy), packed, on_bytes)
-    await compression.decompress(packed, plain, max_bytes=original.size)
+    await asyncio.to_thread(compression.decompress, packed, plain, max_bytes=original.size)
     if await asyncio.to_thread(_sha256, plain) != original.sha256:
         raise ContentMismatch
     return plain

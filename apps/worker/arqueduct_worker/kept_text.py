@@ -5,6 +5,8 @@ what `GET /documents/{id}/text` returns. The format is that of `arqueduct.kept_t
 """
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 from arqueduct import compression, kept_text
 from arqueduct.pipeline import StageContext
@@ -25,15 +27,24 @@ async def fetch(context: StageContext) -> None:
     """Puts the kept text of the present recipe into the work folder. Raises `NotFound` if none is kept."""
     packed, whole = context.folder / "text.zst", context.folder / "text"
     await context.storage.get_file(_key(context), packed)
-    await compression.decompress(packed, whole, max_bytes=MOST_BYTES_A_CHAR * context.settings.max_text_chars)
-    context.facts.update(await asyncio.to_thread(kept_text.split, whole, context.pages_path))
+    most = MOST_BYTES_A_CHAR * context.settings.max_text_chars
+    context.facts.update(await asyncio.to_thread(_unpack, packed, whole, context.pages_path, most))
     context.kept_recipe = context.text_recipe
 
 
 async def keep(context: StageContext) -> None:
     """Keeps the pages as they are now under the present recipe."""
     packed, whole = context.folder / "text.zst", context.folder / "text"
-    await asyncio.to_thread(kept_text.join, context.facts, context.pages_path, whole)
-    await compression.compress(whole, packed)
+    await asyncio.to_thread(_pack, context.facts, context.pages_path, whole, packed)
     await context.storage.put_file(_key(context), packed)
     context.kept_recipe = context.text_recipe
+
+
+def _unpack(packed: Path, whole: Path, pages: Path, most: int) -> dict[str, Any]:
+    compression.decompress(packed, whole, max_bytes=most)
+    return kept_text.split(whole, pages)
+
+
+def _pack(facts: dict[str, Any], pages: Path, whole: Path, packed: Path) -> None:
+    kept_text.join(facts, pages, whole)
+    compression.compress(whole, packed)

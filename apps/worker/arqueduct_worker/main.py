@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -32,6 +33,7 @@ from arqueduct.pipeline import Registry, registry
 from arqueduct.queue import Queue
 from arqueduct.repositories import jobs
 from arqueduct.repositories.jobs import End
+from arqueduct.room import Room
 from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
 from arqueduct.shared import Shared
@@ -72,6 +74,12 @@ SPARE_CONNECTIONS = 8
 """Each job that is storing holds a connection; heartbeat, progress, ends, sweeps and housekeeping must never wait for
 one."""
 
+READ_AHEAD = 3
+"""Times what is asked of the embedder at a time: it never waits for texts, and memory does not grow with the jobs."""
+
+THREADS = 32
+"""For files: most of their time goes into waiting for the disk."""
+
 NICE = 5
 """Answering people comes before embedding: on a full machine the API gets the CPU first."""
 
@@ -85,6 +93,7 @@ def run(settings: Settings, installed: Registry | None = None) -> None:
 
 async def _run(settings: Settings, installed: Registry | None) -> None:
     stopping = asyncio.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "files"))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     probes = Probes(host=settings.host, port=settings.worker_metrics_port)
@@ -189,6 +198,7 @@ async def open_services(
                 database=database,
                 storage=Storage.open(settings.effective_storage_url),
                 embedder=embedder,
+                texts=Room(READ_AHEAD * settings.embedding_requests * embedder.batch),
                 model_id=model_id,
                 parsers=parsers,
                 sender=sender,

@@ -12,6 +12,7 @@ from arqueduct.embedding import Embedder
 from arqueduct.pipeline import Parsers, Registry
 from arqueduct.queue import Queue
 from arqueduct.repositories.jobs import End
+from arqueduct.room import Room
 from arqueduct.settings import Settings
 from arqueduct.shared import Shared
 from arqueduct.storage import Storage
@@ -33,6 +34,7 @@ class Services:
     database: Database
     storage: Storage
     embedder: Embedder
+    texts: Room
     model_id: int
     parsers: Parsers
     sender: Sender

@@ -2,17 +2,18 @@
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["make_private", "prove_writable", "remove_halves", "remove_leftovers", "settle"]
+__all__ = ["make_private", "prove_writable", "put", "read", "remove_halves", "remove_leftovers", "settle"]
 
 PRIVATE = 0o700
 """Documents of users: no other account of this machine may read them, whatever the umask says."""
 
 HALF = re.compile(r".+#[0-9]+")
-"""obstore writes `name#1`, and renames it when it is whole; no key has a `#`."""
+"""What is written before it is renamed to `.+`; no key has a `#`."""
 
 
 def make_private(folder: Path) -> None:
@@ -22,17 +23,48 @@ def make_private(folder: Path) -> None:
         folder.mkdir(mode=PRIVATE, exist_ok=True)
 
 
+def put(content: bytes, target: Path) -> None:
+    """Writes a file, replacing what is there; others see the old bytes or the new ones, never a part."""
+    half = target.with_name(f"{target.name}#{secrets.randbelow(10**12)}")
+    try:
+        try:
+            file = half.open("xb")
+        except FileNotFoundError:
+            make_private(target.parent)
+            file = half.open("xb")
+        with file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(target)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+    _flush(target.parent)
+
+
 def settle(path: Path) -> None:
     """Flushes a file and its entry in the folder to the disk.
 
     A blob is written before the row that promises it, so it has to survive the power failure that the row survives.
     """
-    for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _flush(path)
+    _flush(path.parent)
+
+
+def read(path: Path, most: int) -> bytes | None:
+    """The content of a file, if it has at most so many bytes."""
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    return content if len(content) <= most else None
+
+
+def _flush(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> None:

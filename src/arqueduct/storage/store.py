@@ -36,6 +36,8 @@ PARTS_AT_ONCE = 4
 """With `PART`: an upload holds at most 32 MB, whatever the size of the file."""
 CHUNK = 2**20
 """Bytes of one piece on the way down: few enough for thousands of downloads, enough for full speed."""
+SMALL = 2**20
+"""Bytes of a local file that is read or written in one go."""
 PAGE = 1000
 """Keys per request of a deletion: the most that S3 lists and deletes at a time."""
 DELETION_ROUNDS = 5
@@ -96,6 +98,8 @@ class Storage:
         _valid(key)
         with failures.translated(key):
             if self._root:
+                if await asyncio.to_thread(_put_small, path, self._root / key):
+                    return
                 await asyncio.to_thread(local.make_private, (self._root / key).parent)
             await obstore.put_async(self._store, key, path, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
             if self._root:
@@ -106,6 +110,15 @@ class Storage:
 
         `on_bytes` hears the number of bytes so far, about once a megabyte, on the event loop.
         """
+        _valid(key)
+        if self._root:
+            with failures.translated(key):
+                small = await asyncio.to_thread(_get_small, self._root / key, path)
+            if small:
+                checksum, size = small
+                if on_bytes:
+                    on_bytes(size)
+                return checksum
         digest, done = hashlib.sha256(), 0
         unfinished = path.with_name(f"{path.name}.part")
         file = await asyncio.to_thread(unfinished.open, "wb")
@@ -277,6 +290,25 @@ def _may_be_plain(environment: Mapping[str, str]) -> bool:
 def _valid(key: str) -> None:
     if not KEY.fullmatch(key):
         raise ValueError(f"not a key of a storage: {key!r}")
+
+
+def _put_small(source: Path, target: Path) -> bool:
+    """In one go of a thread, which ends soon. False: it is not small."""
+    content = local.read(source, SMALL)
+    if content is not None:
+        local.put(content, target)
+    return content is not None
+
+
+def _get_small(source: Path, target: Path) -> tuple[str, int] | None:
+    """As `_put_small`; returns the hex SHA-256 and the number of the bytes."""
+    content = local.read(source, SMALL)
+    if content is None:
+        return None
+    unfinished = target.with_name(f"{target.name}.part")
+    unfinished.write_bytes(content)
+    unfinished.replace(target)
+    return hashlib.sha256(content).hexdigest(), len(content)
 
 
 def _append(file: IO[bytes], hash_too: Callable[[bytes], None], piece: bytes) -> int:

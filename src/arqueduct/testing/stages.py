@@ -13,6 +13,7 @@ from arqueduct.database import Database, Role, Transaction
 from arqueduct.formats import Format
 from arqueduct.ids import new_id
 from arqueduct.pipeline import OnProgress, StageContext, Subject, Writer
+from arqueduct.room import Room
 from arqueduct.secret_keys import SecretKeys
 from arqueduct.settings import Settings
 from arqueduct.shared import Shared
@@ -59,6 +60,7 @@ def stage_context(
         database=database,
         storage=Storage.open("memory:///"),
         embedder=HashingEmbedder(),
+        texts=Room(1000),
         model_id=1,
         parsers=_NoParsers(),
         sender=Sender(Guard((), environment="production"), SecretKeys([secrets.token_urlsafe(32)])),

@@ -67,17 +67,15 @@ class Embed(Stage):
         total: int = context.facts["chunks"]
         installed = context.settings.embedding_requests
         most = min(installed, context.options_of(self, EmbedOptions).requests or installed)
-        done = 0
+        done = taken = 0
         batches = _batches(read_lines(context.chunks_path, Chunk), context.embedder.batch)
         under_way: set[asyncio.Task[int]] = set()
         try:
             while True:
-                while (
-                    not context.is_time_up
-                    and len(under_way) < most
-                    and (batch := await asyncio.to_thread(next, batches, None))
-                ):
-                    under_way.add(asyncio.create_task(_embed(context, batch)))
+                while not context.is_time_up and len(under_way) < most and taken < total:
+                    wanted = min(total - taken, context.embedder.batch)
+                    under_way.add(await _begin(context, batches, wanted))
+                    taken += wanted
                 if not under_way:
                     break
                 finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -100,6 +98,19 @@ def _batches(chunks: Iterator[Chunk], size: int) -> Iterator[list[str]]:
     texts = (chunk.text for chunk in chunks)
     while batch := list(islice(texts, size)):
         yield batch
+
+
+async def _begin(context: StageContext, batches: Iterator[list[str]], wanted: int) -> "asyncio.Task[int]":
+    """Reads the next batch, once there is room for it; the room is free again when the task has ended."""
+    room = await context.texts.take(wanted)
+    try:
+        batch: list[str] = await asyncio.to_thread(next, batches, [])
+    except BaseException:
+        context.texts.give(room)
+        raise
+    task = asyncio.create_task(_embed(context, batch))
+    task.add_done_callback(lambda _: context.texts.give(room))
+    return task
 
 
 async def _embed(context: StageContext, texts: Sequence[str]) -> int:
