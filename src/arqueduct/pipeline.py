@@ -179,6 +179,8 @@ class StageContext:
     """Use `completion`."""
     complete_with_others: Callable[[Writer[Any], Any], Awaitable[bool]]
     """Use `shared_completion`."""
+    lend: Callable[[], None] = lambda: None
+    """Use `lend_slot`."""
     enter: Callable[[str, float, float], None] = lambda _label, _start, _end: None
     """Use `relabel`."""
     options: Mapping[str, BaseModel] = field(default_factory=dict)
@@ -239,6 +241,10 @@ class StageContext:
         """For a stage that does several things: clients see this label from here on, and `progress` counts within the
         part from `start` to `end` of the stage, which is 0 … 1. Each call is a line in the job's history."""
         self.enter(label, start, end)
+
+    def lend_slot(self) -> None:
+        """The worker may begin another job: what is left of this one is mostly waiting, and bounded elsewhere."""
+        self.lend()
 
     def checkpoint(self) -> None:
         """Call it where stopping loses nothing, between two batches say. The runner does so between two stages.

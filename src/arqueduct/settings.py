@@ -184,7 +184,9 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(1, ge=0, description="Worker processes that `arqueduct up` runs.")
-    worker_concurrency: int = Field(64, ge=1, description="Jobs one worker process runs at a time.")
+    worker_concurrency: int = Field(
+        16, ge=1, description="Jobs one worker process runs at a time; those that only wait for vectors do not count."
+    )
     queue_worker: Literal["batch", "stock"] = Field(
         "batch",
         description="`batch`: woken by pub/sub, takes many jobs at once. `stock`: arq's own polling. Both may run.",

@@ -58,6 +58,7 @@ class Attempt:
         self._is_time_up = False
         self._started = time.monotonic()
         self._ended: asyncpg.Record | None = None
+        self._has_lent_slot = False
         self._pipeline = services.registry.pipeline(claimed.kind)
         self._folder = services.folder / f"job-{claimed.id}-{claimed.fence}"
 
@@ -71,7 +72,14 @@ class Attempt:
         # Not inside the task: a cancel would take a call that waits for a thread with it, and the folder would stay.
         if self._context is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
-        await self._settle(work)
+        try:
+            await self._settle(work)
+        finally:
+            if self._has_lent_slot:
+                self._services.slots.end()
+
+    def _lend_slot(self) -> None:
+        self._has_lent_slot = self._has_lent_slot or self._services.slots.lend()
 
     async def _outlast(self, work: "asyncio.Task[None]") -> None:
         """Waits for the end of the work. Once it is told to stop, it is told until it hears: Python 3.11's `wait_for`,
@@ -167,6 +175,7 @@ class Attempt:
             report=tracker.report,
             complete=self._completion,
             complete_with_others=self._complete_with_others,
+            lend=self._lend_slot,
             enter=tracker.relabel,
             options=options,
             llm=llm_of(self._job.payload.get("llm")),

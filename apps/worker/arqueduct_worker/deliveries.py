@@ -23,6 +23,7 @@ from arqueduct.queue import FUNCTION
 from arqueduct.settings import Settings
 from arqueduct_worker.channel import hear
 from arqueduct_worker.queue_scripts import MOST_AT_ONCE, PUT_BACK, SCAN_LIMIT, TAKE
+from arqueduct_worker.slots import Slots
 
 __all__ = ["AnyWorker", "BatchWorker", "RunJob", "StockWorker", "open_worker"]
 
@@ -44,7 +45,9 @@ STOCK_TIMEOUT_SECONDS = 24 * 3600
 """arq's own limit must never fire: it would end a job behind the back of its lease."""
 
 
-def open_worker(settings: Settings, redis: ArqRedis, keys: Keys, run_job: RunJob) -> "AnyWorker":
+def open_worker(
+    settings: Settings, redis: ArqRedis, keys: Keys, run_job: RunJob, slots: Slots | None = None
+) -> "AnyWorker":
     """The worker that the settings ask for; its `main()` runs for as long as the process lives."""
     options: dict[str, Any] = {
         "functions": [func(cast("WorkerCoroutine", run_job), name=FUNCTION, max_tries=2**31)],
@@ -57,7 +60,7 @@ def open_worker(settings: Settings, redis: ArqRedis, keys: Keys, run_job: RunJob
         "expires_extra_ms": EXPIRES_EXTRA_MS,
     }
     if settings.queue_worker == "batch":
-        return BatchWorker(channel=keys.wake, **options)
+        return BatchWorker(channel=keys.wake, slots=slots or Slots(), **options)
     return StockWorker(
         poll_delay=STOCK_POLL_SECONDS,
         queue_read_limit=SCAN_LIMIT,
@@ -122,9 +125,17 @@ class BatchWorker(Worker):
     """
 
     def __init__(
-        self, functions: Sequence[Function], *, channel: str, poll_seconds: float = POLL_SECONDS, **options: Any
+        self,
+        functions: Sequence[Function],
+        *,
+        channel: str,
+        slots: Slots,
+        poll_seconds: float = POLL_SECONDS,
+        **options: Any,
     ) -> None:
         super().__init__(functions, **options)
+        self._slots = slots
+        slots.on_lent = self._freed
         self._channel = channel
         self._poll_seconds = poll_seconds
         self._take = self.pool.register_script(TAKE)
@@ -164,7 +175,7 @@ class BatchWorker(Worker):
 
     async def _refill(self) -> float:
         """Fills the free slots; returns the seconds after which to look again if nothing wakes us."""
-        free = min(self.max_jobs - self.job_counter, MOST_AT_ONCE)
+        free = min(self._free(), MOST_AT_ONCE)
         if not self.allow_pick_jobs or free <= 0:
             self._has_more = True
             return self._poll_seconds
@@ -182,7 +193,7 @@ class BatchWorker(Worker):
         for name, score, body in zip(taken[::3], taken[1::3], taken[2::3], strict=True):
             self._start(name.decode(errors="backslashreplace"), int(float(score)), body)
         self._has_more = len(taken) == 3 * free
-        if self._has_more and self.job_counter < self.max_jobs:
+        if self._has_more and self._free() > 0:
             return 0
         return self._poll_seconds if due_in < 0 else min(due_in / 1000, self._poll_seconds)
 
@@ -197,6 +208,12 @@ class BatchWorker(Worker):
         self.job_counter -= 1
         if self.tasks.get(name) is task:  # else it was put back and taken again already
             del self.tasks[name]
+        self._freed()
+
+    def _free(self) -> int:
+        return self.max_jobs + self._slots.lent - self.job_counter
+
+    def _freed(self) -> None:
         if self._has_more:
             self._look.set()
 

@@ -54,6 +54,7 @@ from arqueduct_worker.run_log import RunLog
 from arqueduct_worker.runner import Runner
 from arqueduct_worker.services import Services
 from arqueduct_worker.shared_ends import SharedEnds
+from arqueduct_worker.slots import Slots
 from arqueduct_worker.sweeper import Sweeper
 from arqueduct_worker.workspace import open_workspace
 
@@ -113,7 +114,7 @@ async def _work(
     stopping: asyncio.Event, probes: Probes, port: int, services: Services, redis: ArqRedis, keys: Keys
 ) -> None:
     settings = services.settings
-    worker = open_worker(settings, redis, keys, _deliver(Runner(services)))
+    worker = open_worker(settings, redis, keys, _deliver(Runner(services)), services.slots)
     probes.opened(services, worker)
     await _announce(settings, port)
     sweeper, families = Sweeper(services), Families(services)
@@ -206,6 +207,7 @@ async def open_services(
                 queue=queue,
                 admitter=admitter,
                 dispatcher=Dispatcher(bus, admitter),
+                slots=Slots(),
                 shared=shared,
                 shared_ends=SharedEnds(shared, reporter),
                 completions=Together(lambda ends: _complete(database, ends)),

@@ -22,6 +22,7 @@ from arqueduct_worker.leases import Leases
 from arqueduct_worker.reporter import Reporter
 from arqueduct_worker.run_log import RunLog
 from arqueduct_worker.shared_ends import SharedEnds
+from arqueduct_worker.slots import Slots
 
 __all__ = ["Services"]
 
@@ -42,6 +43,7 @@ class Services:
     queue: Queue
     admitter: Admitter
     dispatcher: Dispatcher
+    slots: Slots
     shared: Shared
     completions: Together[End, asyncpg.Record | None]
     """Ends jobs that have no results to commit with their end; None: the lease is lost."""

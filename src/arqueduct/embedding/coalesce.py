@@ -5,6 +5,7 @@ milliseconds of each other therefore share requests; a text that several calls w
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -17,6 +18,12 @@ __all__ = ["CoalescingEmbedder"]
 
 WAIT = timedelta(milliseconds=5)
 """How long a text waits for company: well under the 100 ms and more of a request."""
+
+PATIENCE = 0.5
+"""Of the time that requests take: so long a text waits while one is under way, to share the next with more others. The
+first waits for nobody, and when the last returns, whoever waits goes at once."""
+NEWEST = 0.2
+"""Weight of the newest request in the time that requests take."""
 
 
 class _Want:
@@ -45,6 +52,8 @@ class CoalescingEmbedder:
         self._wants: dict[str, _Want] = {}
         self._queue: dict[str, _Want] = {}  # those of _wants that are in no request yet, first come first
         self._timer: asyncio.TimerHandle | None = None
+        self._usual = 0.0
+        """Seconds of a request."""
         self._requests: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -101,7 +110,8 @@ class CoalescingEmbedder:
         while self._free and len(self._queue) >= self.batch:
             self._send()
         if self._free and self._queue and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._wait, self._wait_is_over)
+            wait = max(self._wait, PATIENCE * self._usual) if self._requests else self._wait
+            self._timer = asyncio.get_running_loop().call_later(wait, self._wait_is_over)
 
     def _wait_is_over(self) -> None:
         self._timer = None
@@ -114,14 +124,22 @@ class CoalescingEmbedder:
         self._free -= 1
         task = asyncio.create_task(self._request(wants))
         self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        task.add_done_callback(self._returned)
+
+    def _returned(self, task: "asyncio.Task[None]") -> None:
+        self._requests.discard(task)
+        self._free += 1
+        if self._timer and not self._requests and not self._closed:
+            self._timer.cancel()
+            self._wait_is_over()
+        else:
+            self._arrange()
 
     async def _request(self, wants: list[_Want]) -> None:
-        try:
-            await self._buy(wants)
-        finally:
-            self._free += 1
-            self._arrange()
+        began = time.monotonic()
+        await self._buy(wants)
+        took = time.monotonic() - began
+        self._usual += NEWEST * (took - self._usual) if self._usual else took
 
     async def _buy(self, wants: list[_Want]) -> None:
         try:

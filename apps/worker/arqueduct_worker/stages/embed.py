@@ -76,6 +76,8 @@ class Embed(Stage):
                     wanted = min(total - taken, context.embedder.batch)
                     under_way.add(await _begin(context, batches, wanted))
                     taken += wanted
+                if taken >= total:
+                    context.lend_slot()
                 if not under_way:
                     break
                 finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
