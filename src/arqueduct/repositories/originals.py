@@ -3,7 +3,7 @@
 Documents before blobs: who holds both rows takes them in that order, as uploads, deletions and everybody here do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 from uuid import UUID
@@ -28,6 +28,7 @@ __all__ = [
     "is_wanted",
     "of_document",
     "readable",
+    "readable_of",
     "remove_unwanted",
     "resting",
     "warm",
@@ -104,15 +105,26 @@ async def of_document(driver: Driver, document_id: UUID) -> Original:
 
 
 async def readable(driver: Driver, document_id: UUID) -> Original:
+    """`readable_of` one."""
+    return readable_of(await rows_of(driver, [document_id]), document_id)
+
+
+async def rows_of(driver: Driver, document_ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """The originals of documents, as `readable_of` takes them."""
+    rows = await driver.fetch(
+        f"SELECT {_COLUMNS}, d.id AS document_id, d.archived_at, d.original_removed_at "
+        "FROM documents d JOIN blobs b ON b.id = d.blob_id WHERE d.id = ANY ($1::uuid[]) AND d.deleted_at IS NULL",
+        document_ids,
+    )
+    return {row["document_id"]: row for row in rows}
+
+
+def readable_of(rows: Mapping[UUID, asyncpg.Record], document_id: UUID) -> Original:
     """The original of a document, if it can be read now.
 
     Raises `DocumentDeleted`, `DocumentArchived`, `OriginalRemoved`.
     """
-    row = await driver.fetchrow(
-        f"SELECT {_COLUMNS}, d.archived_at, d.original_removed_at FROM documents d JOIN blobs b ON b.id = d.blob_id "
-        "WHERE d.id = $1 AND d.deleted_at IS NULL",
-        document_id,
-    )
+    row = rows.get(document_id)
     if row is None:
         raise DocumentDeleted
     if row["original_removed_at"] is not None or row["place"] == "removed":

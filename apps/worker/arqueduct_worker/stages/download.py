@@ -1,5 +1,11 @@
 """Brings the document's bytes from storage to this machine, and checks that they are the ones uploaded."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from arqueduct.database import Transaction
 from arqueduct.errors import ContentMismatch
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.repositories import originals
@@ -18,8 +24,8 @@ class Download(Stage):
 
     async def run(self, context: StageContext) -> None:
         subject = context.subject
-        async with context.database.transaction(subject.tenant_id) as transaction:
-            original = await originals.readable(transaction.driver, subject.document_id)
+        rows = await context.shared.ask(_originals, subject.tenant_id, subject.document_id)
+        original = originals.readable_of(rows, subject.document_id)
         sha256 = await context.storage.get_file(
             blob_key(original.tenant_id, original.id, original.copy),
             context.source_path,
@@ -27,3 +33,8 @@ class Download(Stage):
         )
         if sha256 != subject.sha256:
             raise ContentMismatch
+
+
+async def _originals(transaction: Transaction, document_ids: Sequence[UUID]) -> list[dict[UUID, asyncpg.Record]]:
+    rows = await originals.rows_of(transaction.driver, document_ids)
+    return [rows for _ in document_ids]
