@@ -3,28 +3,30 @@
 Where the login is a member of one role only (the embedded servers, a careful administrator), taking that role on
 changes nothing; where the login owns the tables, `SET LOCAL ROLE` puts row-level security above it. Both are local
 to the transaction, so a pooler in transaction mode may stand between.
+
+SQLAlchemy keeps the connections and makes sessions; transactions begin and end through asyncpg (docs/decisions/0020).
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
 from pgvector.asyncpg import register_vector
-from sqlalchemy import event, make_url, text
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from arqueduct.errors import DependencyUnavailable
 from arqueduct.held import holding
 
-__all__ = ["IDLE_SECONDS", "Database", "Driver", "Role", "Transaction", "owner_engine"]
+__all__ = ["IDLE_SECONDS", "Database", "Driver", "Role", "Session", "Transaction", "owner_engine"]
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
@@ -32,6 +34,8 @@ STATEMENT_SECONDS = 60
 IDLE_SECONDS = 10
 """A process that was stopped (SIGSTOP, a frozen machine) inside a transaction gives its locks up after this, well
 before the leases of the jobs it holds can lapse."""
+UNDO_SECONDS = 5
+"""A connection that does not roll back in this time is closed instead."""
 
 AWAY = (
     OSError,
@@ -48,9 +52,14 @@ AWAY = (
 )
 
 
+WORD = re.compile("[0-9a-z_-]*")
 DEADLOCK = "This and another change waited for each other, and this one was given up. Send it again."
 
-_ENTER = text("SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant, true)")
+NOT_YOURS = "A transaction ends with the block that opened it. To undo a part, use begin_nested()."
+PASSED_OVER = "A statement failed and was passed over, so that nothing could be committed."
+
+# One simple query, so one round trip; it takes no parameters.
+_ENTER = "BEGIN; SELECT set_config('role', '{role}', true), set_config('app.tenant_id', '{tenant}', true)"
 
 
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -64,12 +73,82 @@ class Role(StrEnum):
     WORKER = "arqueduct_worker"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transaction:
-    """One open transaction, with two faces: the ORM's session, and asyncpg for statements written in SQL."""
+class Session(AsyncSession):
+    """The ORM's face of a transaction, whose end it leaves to `Database`."""
 
-    session: AsyncSession
-    driver: Driver
+    async def commit(self) -> None:
+        """Raises `RuntimeError`: Postgres would not hear of it."""
+        raise RuntimeError(NOT_YOURS)
+
+    async def rollback(self) -> None:
+        """Raises `RuntimeError`: Postgres would not hear of it."""
+        raise RuntimeError(NOT_YOURS)
+
+
+class Transaction:
+    """One open transaction, with two faces: asyncpg for statements written in SQL, and the ORM's session.
+
+    The session is made when it is first asked for: most transactions need none, and pay for none.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._session: Session | None = None
+        self.driver = _driver_of(connection)
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            self._session = Session(self._connection, expire_on_commit=False)
+        return self._session
+
+    async def flush(self) -> None:
+        """Writes what was added to the session, if there is one."""
+        if self._session is not None:
+            await self._session.flush()
+
+    async def close_session(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Lent:
+    """A connection out of the pool."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.transaction = Transaction(connection)
+        self.driver = self.transaction.driver
+
+    async def begin(self, role: Role, tenant_id: UUID | None) -> None:
+        await self.driver.execute(_ENTER.format(role=_word(role), tenant=_word(str(tenant_id or ""))))
+
+    async def commit(self) -> None:
+        """Raises `InFailedSQLTransactionError` where Postgres would only say that it rolled back."""
+        await self.transaction.flush()
+        if await self.driver.execute("COMMIT") != "COMMIT":
+            raise asyncpg.InFailedSQLTransactionError(PASSED_OVER)
+
+    async def give_back(self) -> None:
+        """As it came; a transaction that somebody began by hand is undone."""
+        if self.driver.is_in_transaction():
+            await self.undo()
+        else:
+            await self.transaction.close_session()
+            await self._connection.close()
+
+    async def undo(self) -> None:
+        """Gives it back without a transaction and without a statement under way, or else closed."""
+        try:
+            await self.transaction.close_session()
+            await self.driver.execute("ROLLBACK", timeout=UNDO_SECONDS)  # waits for the statement that was cancelled
+        except Exception:
+            self.driver.terminate()
+        except BaseException:
+            self.driver.terminate()
+            raise
+        finally:
+            await self._connection.close()
 
 
 class Database:
@@ -82,6 +161,9 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=CONNECT_SECONDS,
+            pool_use_lifo=True,  # the connections in use have their statements prepared, and a dead one is met at once
+            pool_reset_on_return=None,  # `_Lent` does that
+            isolation_level="AUTOCOMMIT",  # sessions leave BEGIN and COMMIT to `_Lent`
             hide_parameters=True,  # errors are logged, and parameters are what users wrote
             connect_args={
                 "timeout": CONNECT_SECONDS,
@@ -94,6 +176,7 @@ class Database:
                 },
             },
         )
+        self._undoing: set[asyncio.Task[None]] = set()
         event.listen(self._engine.sync_engine, "connect", _register_codecs)
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
@@ -105,46 +188,61 @@ class Database:
         `DependencyUnavailable` if Postgres is away or goes away.
         """
         with _away(), holding():
-            async with await self._begin(tenant_id) as session:
-                raw = await (await session.connection()).get_raw_connection()
-                yield Transaction(session=session, driver=cast("Driver", raw.driver_connection))
-                await session.commit()
+            lent = await self._begin(tenant_id)
+            try:
+                yield lent.transaction
+                await lent.commit()
+            except BaseException as error:
+                await self._undo(lent, error)
+                raise
+            await lent.give_back()
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Driver]:
         """A connection outside any transaction, as its login: each statement commits by itself.
 
         For statements that are a transaction by themselves: no lock of theirs is held while Postgres waits for this
-        process, and there is one round trip in place of four. Raises `DependencyUnavailable` as `transaction` does;
-        the connection that failed does not go back into the pool.
+        process, and there is one round trip in place of three. Raises `DependencyUnavailable` as `transaction` does.
         """
         with _away(), holding():
-            async with self._engine.connect() as connection:
-                raw = await connection.get_raw_connection()
-                try:
-                    yield cast("Driver", raw.driver_connection)
-                except AWAY:
-                    await connection.invalidate()
-                    raise
+            lent = await self._lend()
+            try:
+                yield lent.driver
+            except BaseException as error:
+                await self._undo(lent, error)
+                raise
+            await lent.give_back()
 
-    async def _begin(self, tenant_id: UUID | None) -> AsyncSession:
-        """A session whose transaction has its role and tenant.
+    async def _lend(self) -> _Lent:
+        return _Lent(await self._engine.connect())
+
+    async def _begin(self, tenant_id: UUID | None) -> _Lent:
+        """A connection whose transaction has its role and tenant.
 
         Tries twice: after a restart of Postgres the first connection from the pool is dead, and finding that out
         clears the others.
         """
         for is_last in (False, True):
-            session = AsyncSession(self._engine, expire_on_commit=False)
+            lent = await self._lend()
             try:
-                connection = await session.connection()
-                await connection.execute(_ENTER, {"role": self.role.value, "tenant": str(tenant_id or "")})
+                await lent.begin(self.role, tenant_id)
             except BaseException as error:
-                await session.close()
-                if is_last or not isinstance(error, DBAPIError) or not error.connection_invalidated:
+                was_dead = isinstance(error, AWAY) and lent.driver.is_closed()
+                await self._undo(lent, error)
+                if is_last or not was_dead:
                     raise
             else:
-                return session
+                return lent
         raise AssertionError  # the loop returns or raises
+
+    async def _undo(self, lent: _Lent, error: BaseException) -> None:
+        """In a task of its own, which a cancellation does not reach. Who was cancelled does not wait for it: Postgres
+        may be what does not answer."""
+        task = asyncio.create_task(lent.undo())
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
+        if not isinstance(error, asyncio.CancelledError):
+            await asyncio.shield(task)
 
     async def check(self) -> None:
         """Raises `DependencyUnavailable` unless Postgres answers within a few seconds."""
@@ -160,12 +258,26 @@ class Database:
         return int(self._engine.pool.checkedout())  # type: ignore[attr-defined]  # only the queue pool counts; it is the default
 
     async def aclose(self) -> None:
+        await asyncio.gather(*self._undoing, return_exceptions=True)
         await self._engine.dispose()
 
 
 def owner_engine(url: str) -> AsyncEngine:
     """As the owner of the tables: for migrations and for the first identity, never for requests or jobs."""
     return create_async_engine(_asyncpg_url(url), hide_parameters=True, connect_args={"timeout": CONNECT_SECONDS})
+
+
+def _driver_of(connection: AsyncConnection) -> Driver:
+    """Of a connection that was just made, so that nothing is waited for."""
+    assert connection.sync_connection is not None  # noqa: S101  # `connect` was awaited
+    return cast("Driver", connection.sync_connection.connection.driver_connection)
+
+
+def _word(value: str) -> str:
+    """What may stand between quotes in SQL as it is. Raises `ValueError` for anything else."""
+    if not WORD.fullmatch(value):
+        raise ValueError("Neither a role nor the id of a tenant.")
+    return value
 
 
 def _asyncpg_url(url: str) -> str:
@@ -177,7 +289,8 @@ def _register_codecs(connection: Any, _record: Any) -> None:
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """A restart of Postgres closes all connections; the pool then opens new ones, and no request meets an old one."""
+    """A restart of Postgres closes all connections, and `_Lent` one that does not answer; the pool then opens new
+    ones, and no request meets an old one."""
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
 
