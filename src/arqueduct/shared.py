@@ -14,8 +14,8 @@ __all__ = ["Shared"]
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-AT_ONCE = 2
-"""Transactions of one kind and tenant: while Postgres works on one, the next fills up."""
+AT_ONCE = 1
+"""Transaction of one kind and tenant: while Postgres works on it, the next fills up."""
 
 
 class Shared:
