@@ -155,7 +155,7 @@ class Attempt:
             job=await self._subject() if self._job.document_id else self._errand(),
             settings=services.settings,
             folder=self._folder,
-            database=services.database,
+            database=services.stage_database,
             storage=services.storage,
             embedder=services.embedder,
             model_id=services.model_id,
@@ -177,7 +177,7 @@ class Attempt:
 
     async def _subject(self) -> Subject:
         job = self._job
-        async with self._services.database.transaction(job.tenant_id) as transaction:
+        async with self._services.stage_database.transaction(job.tenant_id) as transaction:
             found = await documents.find(transaction, job.document_id) if job.document_id else None
         if found is None:
             raise DocumentDeleted
@@ -201,7 +201,7 @@ class Attempt:
     async def _completion(self) -> AsyncIterator[Transaction]:
         """The fenced end is the last statement, so that progress and heartbeats can write the row until then."""
         job, services = self._job, self._services
-        async with services.database.transaction(job.tenant_id) as transaction:
+        async with services.stage_database.transaction(job.tenant_id) as transaction:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
             await self._add_usage(transaction.driver)
