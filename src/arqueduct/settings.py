@@ -88,7 +88,9 @@ class Settings(BaseSettings):
         description="Login of workers, a member of arqueduct_worker only. Unset: DATABASE_URL with SET LOCAL ROLE.",
     )
     database_pool_size: int = Field(
-        10, ge=2, description="Connections a process keeps to Postgres; a worker at least eight more than its jobs."
+        10,
+        ge=2,
+        description="Connections a process keeps to Postgres. A worker has eight more, which never wait for its jobs.",
     )
     redis_url: SecretStr | None = Field(
         None,
