@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from arqueduct.embedding import model_of, open_embedder, quantise
+from arqueduct.embedding import model_of, quantise
 from arqueduct.embedding.minilm import TOKENIZER, MiniLMEmbedder, batches
 from arqueduct.errors import SetupError
 from arqueduct.settings import Settings
@@ -37,8 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 async def embedder(settings: Settings) -> AsyncIterator[MiniLMEmbedder]:
-    opened = open_embedder(settings)
-    assert isinstance(opened, MiniLMEmbedder)
+    opened = MiniLMEmbedder.from_settings(settings, model_of(settings))
     await opened.warm()
     yield opened
     await opened.aclose()
