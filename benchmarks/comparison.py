@@ -32,7 +32,7 @@ class Plan:
     workloads: Sequence[str] = (*OTHERS, *BESIDE)
     peers: Sequence[str] = tuple(PEERS)
     rounds: int = 3
-    local_texts: int = 60
+    local_documents: int = 20
     """Of a round."""
     api_texts: int = 300
     """With which the worker is kept busy while the API is asked."""
@@ -137,7 +137,7 @@ async def _others(found: Found, plan: Plan, backing: Backing) -> None:
 
 
 async def _local(corpus: Corpus, plan: Plan, backing: Backing) -> dict[str, list[float]]:
-    ratios = await local_model.measure(backing, corpus.lists["texts"], plan.rounds, plan.local_texts)
+    ratios = await local_model.measure(backing, corpus.lists["texts"], plan.rounds, plan.local_documents)
     return {"local_embedding_vs_model": ratios}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from arqueduct.embedding import model_of, quantise
+from arqueduct.embedding import model_of, open_embedder, quantise
 from arqueduct.embedding.minilm import TOKENIZER, MiniLMEmbedder, batches
 from arqueduct.errors import SetupError
 from arqueduct.settings import Settings
