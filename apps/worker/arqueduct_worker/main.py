@@ -47,6 +47,7 @@ from arqueduct_worker.families import Families
 from arqueduct_worker.housekeeping import Housekeeping
 from arqueduct_worker.janitor import Janitor
 from arqueduct_worker.leases import Leases, Stop
+from arqueduct_worker.merger import Merger
 from arqueduct_worker.parsing.pool import ParserPool
 from arqueduct_worker.probes import Probes
 from arqueduct_worker.reporter import Reporter
@@ -135,6 +136,7 @@ async def _work(
             families.run_steering(),
             Housekeeping(services).run(),
             Janitor(services).run(),
+            Merger(services).run(),
             listen(redis, keys, services.leases),
             services.admitter.run(),
             worker.main(),
