@@ -133,7 +133,7 @@ def _ratios(workload: str, sides: Mapping[str, Row]) -> dict[str, float]:
 def _texts(ours: Row, bare: Row | None) -> dict[str, float]:
     count = ours["documents"]
     found = {
-        "texts_postgres_round_trips": POSTGRES_ROUND_TRIPS * count / ours["postgres_statements"],
+        "texts_postgres_round_trips": POSTGRES_ROUND_TRIPS * count / ours["postgres_round_trips"],
         "texts_redis_round_trips": REDIS_ROUND_TRIPS * count / ours["redis_round_trips"],
     }
     if ours["thirds"]:
