@@ -64,7 +64,7 @@ def open_worker(
         "expires_extra_ms": EXPIRES_EXTRA_MS,
     }
     if settings.queue_worker == "batch":
-        return BatchWorker(channel=keys.wake, slots=slots or Slots(), **options)
+        return BatchWorker(channel=keys.wake, slots=slots, **options)
     return StockWorker(
         poll_delay=STOCK_POLL_SECONDS,
         queue_read_limit=SCAN_LIMIT,
@@ -133,13 +133,13 @@ class BatchWorker(Worker):
         functions: Sequence[Function],
         *,
         channel: str,
-        slots: Slots,
+        slots: Slots | None = None,
         poll_seconds: float = POLL_SECONDS,
         **options: Any,
     ) -> None:
         super().__init__(functions, **options)
-        self._slots = slots
-        slots.on_lent = self._freed
+        self._slots = slots or Slots()
+        self._slots.on_lent = self._freed
         self._channel = channel
         self._poll_seconds = poll_seconds
         self._take = self.pool.register_script(TAKE)
