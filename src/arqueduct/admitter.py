@@ -58,10 +58,10 @@ class Admitter:
         try:
             while not self._is_stopping:
                 pause = await self._look()
+                await asyncio.sleep(LEAST_PAUSE)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._nudged.wait()
-                await asyncio.sleep(LEAST_PAUSE)
         finally:
             self._has_stopped.set()
 

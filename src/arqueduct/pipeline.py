@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -179,8 +179,8 @@ class StageContext:
     """Use `completion`."""
     complete_with_others: Callable[[Writer[Any], Any], Awaitable[bool]]
     """Use `shared_completion`."""
-    lend: Callable[[], None] = lambda: None
-    """Use `lend_slot`."""
+    lend: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Use `lent_slot`."""
     enter: Callable[[str, float, float], None] = lambda _label, _start, _end: None
     """Use `relabel`."""
     options: Mapping[str, BaseModel] = field(default_factory=dict)
@@ -242,9 +242,9 @@ class StageContext:
         part from `start` to `end` of the stage, which is 0 … 1. Each call is a line in the job's history."""
         self.enter(label, start, end)
 
-    def lend_slot(self) -> None:
-        """The worker may begin another job: what is left of this one is mostly waiting, and bounded elsewhere."""
-        self.lend()
+    def lent_slot(self) -> AbstractContextManager[None]:
+        """Inside of it the worker may begin another job. For what only waits, and what little it holds is bounded."""
+        return self.lend()
 
     def checkpoint(self) -> None:
         """Call it where stopping loses nothing, between two batches say. The runner does so between two stages.

@@ -199,7 +199,7 @@ _ONE_BY_ONE = f"""
 
 # In one statement, so that a vector that is being moved into the index is in exactly one of both.
 _IN_INDEX_AND_HEAD = f"""
-    SELECT id, indexed FROM (
+    SELECT id, distance, indexed FROM (
         (SELECT id, distance, true AS indexed FROM ({_IN_INDEX}) i)
         UNION ALL
         (SELECT id, distance, false FROM ({_ONE_BY_ONE}) h)
@@ -223,9 +223,9 @@ _IN_DOCUMENTS = """
         JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
         WHERE c.document_id = ANY ($3::uuid[]) LIMIT {most}
     )
-    SELECT inside.id FROM inside
+    SELECT inside.id, e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions}) AS distance FROM inside
     JOIN embeddings e ON e.text_hash = inside.text_hash AND e.model_id = {model_id}
-    ORDER BY e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions}), inside.id
+    ORDER BY distance, inside.id
     LIMIT $2
 """
 
@@ -255,10 +255,12 @@ async def _by_meaning(
         rows = await driver.fetch(_IN_INDEX_AND_HEAD.format(**names, which="NOT indexed"), vector, wanted, chosen)
     if sum(row["indexed"] for row in rows) < wanted:
         # A tenant that is small, or far from what is asked, is looked through one by one.
+        # Of a very large one that is not all, so what was found before counts too.
         exactly = _ONE_BY_ONE if chosen is None else _IN_DOCUMENTS
-        rows = await driver.fetch(exactly.format(**names, which="true"), vector, wanted, chosen)
+        rows += await driver.fetch(exactly.format(**names, which="true"), vector, wanted, chosen)
     await driver.execute(_UNFORCE)
-    return [row["id"] for row in rows[:wanted]]
+    nearest = {row["id"]: row["distance"] for row in rows}
+    return sorted(nearest, key=lambda found: (nearest[found], found))[:wanted]
 
 
 async def _by_words(

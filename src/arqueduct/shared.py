@@ -14,9 +14,6 @@ __all__ = ["Shared"]
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-AT_ONCE = 1
-"""Transaction of one kind and tenant: while Postgres works on it, the next fills up."""
-
 
 class Shared:
     """Asks for many in one transaction, and each gets its own answer.
@@ -37,16 +34,21 @@ class Shared:
         question: Question,
         *,
         most: int = 64,
+        weigh: Callable[[Question], int] = lambda _: 1,
+        at_once: int = 1,
     ) -> Answer:
-        """The answer to one question. `answer` gets at most `most` of those that were asked of the same function for
-        the same tenant, in a transaction of their own, and returns as many answers in the same order.
+        """The answer to one question. `answer` gets those that were asked of the same function for the same tenant, in
+        a transaction of their own, and returns as many answers in the same order.
+
+        Together they weigh at most `most`, if none alone weighs more. `at_once`: how many such transactions are under
+        way; meanwhile the next fills up.
 
         What it raises, or the commit does, all who share the transaction get. Raises `DependencyUnavailable`.
         """
         key = answer, tenant_id
         together = self._open.get(key)
         if together is None:
-            together = Together(partial(self._answer, answer, tenant_id), at_once=AT_ONCE, most=most)
+            together = Together(partial(self._answer, answer, tenant_id), at_once=at_once, most=most, weigh=weigh)
             self._open[key] = together
         return await together.ask(question)  # type: ignore[no-any-return]  # one Together for each function
 

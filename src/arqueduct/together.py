@@ -1,7 +1,7 @@
 """What is asked at the same moment is answered together: one statement or one round trip for many."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["Together"]
@@ -13,8 +13,8 @@ Answer = TypeVar("Answer")
 class Together(Generic[Question, Answer]):
     """Collects questions for one turn of the event loop, longer while `at_once` calls are under way.
 
-    `answer` gets at most `most` questions and returns as many answers in the same order; what it raises, all of them
-    get.
+    `answer` gets questions that weigh at most `most` together, or one that weighs more, and returns as many answers in
+    the same order; what it raises, all of them get.
     """
 
     def __init__(
@@ -23,10 +23,12 @@ class Together(Generic[Question, Answer]):
         *,
         at_once: int = 1,
         most: int = 1000,
+        weigh: Callable[[Question], int] = lambda _: 1,
     ) -> None:
         self._answer = answer
         self._at_once = at_once
         self._most = most
+        self._weigh = weigh
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._is_due = False
@@ -46,12 +48,23 @@ class Together(Generic[Question, Answer]):
     def _start(self) -> None:
         self._is_due = False
         waiting = [(question, future) for question, future in self._waiting if not future.done()]
-        waiting, self._waiting = waiting[: self._most], waiting[self._most :]
+        count = self._count(question for question, _ in waiting)
+        waiting, self._waiting = waiting[:count], waiting[count:]
         if waiting:
             task = asyncio.create_task(self._call(waiting))
             self._calls.add(task)
             task.add_done_callback(self._end)
         self._schedule()
+
+    def _count(self, questions: Iterable[Question]) -> int:
+        """How many of them go into one call."""
+        weight = count = 0
+        for question in questions:
+            weight += self._weigh(question)
+            if count and weight > self._most:
+                break
+            count += 1
+        return count
 
     def _end(self, task: "asyncio.Task[None]") -> None:
         self._calls.discard(task)

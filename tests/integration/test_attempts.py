@@ -157,8 +157,8 @@ async def test_a_job_that_gets_no_further_fails_with_timeout(worker: TestWorker,
 
 async def test_a_job_that_hears_nothing_is_ended(worker: TestWorker, me: NewIdentity) -> None:
     job = await submit(worker, me, b"text", format=Format.TEXT)
-    async with asyncio.timeout(5):
-        await worker.with_settings(limited(worker, 0.05, 0.1)).with_stages(Stuck()).run(job.id)
+    async with asyncio.timeout(10):
+        await worker.with_settings(limited(worker, 0.5, 1.0)).with_stages(Stuck()).run(job.id)
     failed = await row(worker.services.database, job.id)
     assert (failed["state"], failed["error"]["code"], failed["error"]["stage"]) == ("failed", "timeout", "hanging")
 

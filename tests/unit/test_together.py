@@ -40,6 +40,18 @@ async def test_a_call_gets_no_more_than_it_may() -> None:
     assert calls == [3, 3, 2]
 
 
+async def test_a_call_gets_no_more_than_it_may_weigh_or_one_that_weighs_more() -> None:
+    calls: list[list[int]] = []
+
+    async def answer(questions: Sequence[int]) -> Sequence[int]:
+        calls.append(list(questions))
+        return questions
+
+    together = Together(answer, most=10, weigh=lambda question: question)
+    await asyncio.gather(*map(together.ask, (4, 6, 1, 25, 3)))
+    assert calls == [[4, 6], [1], [25], [3]]
+
+
 async def test_all_of_a_call_get_what_it_raises_and_the_next_goes_on() -> None:
     async def answer(questions: Sequence[int]) -> Sequence[int]:
         if 1 in questions:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
@@ -31,6 +31,7 @@ from arqueduct_worker.ends import Ending, record
 from arqueduct_worker.leases import Lease, Stop
 from arqueduct_worker.run_log import NO_RESULT, Result, about
 from arqueduct_worker.services import Services
+from arqueduct_worker.shared_ends import Ended
 from arqueduct_worker.tracker import Tracker
 
 __all__ = ["Attempt"]
@@ -58,7 +59,6 @@ class Attempt:
         self._is_time_up = False
         self._started = time.monotonic()
         self._ended: asyncpg.Record | None = None
-        self._has_lent_slot = False
         self._pipeline = services.registry.pipeline(claimed.kind)
         self._folder = services.folder / f"job-{claimed.id}-{claimed.fence}"
 
@@ -72,14 +72,7 @@ class Attempt:
         # Not inside the task: a cancel would take a call that waits for a thread with it, and the folder would stay.
         if self._context is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
-        try:
-            await self._settle(work)
-        finally:
-            if self._has_lent_slot:
-                self._services.slots.end()
-
-    def _lend_slot(self) -> None:
-        self._has_lent_slot = self._has_lent_slot or self._services.slots.lend()
+        await self._settle(work)
 
     async def _outlast(self, work: "asyncio.Task[None]") -> None:
         """Waits for the end of the work. Once it is told to stop, it is told until it hears: Python 3.11's `wait_for`,
@@ -129,7 +122,7 @@ class Attempt:
                 await self._run_stage(stage, context)
         if self._ended is None:
             await services.reporter.flush((job.id, job.fence))
-            self._ended = await services.completions.ask(self._end())
+            await self._outwait(services.completions.ask(self._end()))
             if self._ended is None:
                 raise LeaseLost
 
@@ -175,7 +168,7 @@ class Attempt:
             report=tracker.report,
             complete=self._completion,
             complete_with_others=self._complete_with_others,
-            lend=self._lend_slot,
+            lend=services.slots.lend,
             enter=tracker.relabel,
             options=options,
             llm=llm_of(self._job.payload.get("llm")),
@@ -215,18 +208,28 @@ class Attempt:
         self._ended = rows[0]
 
     async def _complete_with_others(self, write: Writer[Any], result: Any) -> bool:
-        job = self._job
-        ending = asyncio.ensure_future(self._services.shared_ends.end(job.tenant_id, write, result, self._end()))
-        cancelled: asyncio.CancelledError | None = None
-        while not ending.done():  # what others commit with theirs cannot be taken back
+        ended = Ended(result, self._end())
+        await self._outwait(self._services.shared_ends.end(self._job.tenant_id, write, ended), ended.withdraw)
+        return self._ended is not None
+
+    async def _outwait(
+        self, end: Coroutine[Any, Any, asyncpg.Record | None], withdraw: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Waits for an end that is committed with others', also when told to stop, unless it can still be withdrawn."""
+        ending, cancelled = asyncio.create_task(end), None
+        while not ending.done():
             try:
                 await asyncio.wait({ending})
             except asyncio.CancelledError as error:
                 cancelled = error
-        self._ended = ending.result()
-        if cancelled:
-            raise cancelled
-        return self._ended is not None
+                if withdraw():
+                    ending.cancel()
+        if cancelled is None:
+            self._ended = ending.result()
+            return
+        if not ending.cancelled() and ending.exception() is None:
+            self._ended = ending.result()
+        raise cancelled
 
     def _end(self) -> End:
         job, context = self._job, self._context

@@ -1,6 +1,7 @@
 """Which of the jobs that run count towards `worker_concurrency`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["Slots"]
 
@@ -9,9 +10,8 @@ MOST_LENT = 256
 
 
 class Slots:
-    """A job whose texts all wait for their vectors lends its slot to the next: only so do requests to the model fill.
-
-    What waits there is bounded by the room for texts, and hardly costs anything.
+    """A small document whose texts wait for their vectors lends its slot to the next: only so do requests to the model
+    fill. When it has them it counts again, and nothing new begins until as many have ended.
     """
 
     def __init__(self, *, most: int = MOST_LENT) -> None:
@@ -19,14 +19,15 @@ class Slots:
         self.on_lent: Callable[[], None] = lambda: None
         self._most = most
 
-    def lend(self) -> bool:
-        """False: too many are lent already, and the job keeps its own."""
+    @contextmanager
+    def lend(self) -> Iterator[None]:
+        """Where too many are lent already, the job keeps its own."""
         if self.lent >= self._most:
-            return False
+            yield
+            return
         self.lent += 1
         self.on_lent()
-        return True
-
-    def end(self) -> None:
-        """A job that had lent its slot has ended."""
-        self.lent -= 1
+        try:
+            yield
+        finally:
+            self.lent -= 1

@@ -20,8 +20,10 @@ WAIT = timedelta(milliseconds=5)
 """How long a text waits for company: well under the 100 ms and more of a request."""
 
 PATIENCE = 0.5
-"""Of the time that requests take: so long a text waits while one is under way, to share the next with more others. The
-first waits for nobody, and when the last returns, whoever waits goes at once."""
+"""Of the time that requests take: so long a text waits while one is under way, to share the next with more others. When
+the last returns, whoever waits goes at once."""
+LONGEST_WAIT = 0.5
+"""Seconds, however slow the model is."""
 NEWEST = 0.2
 """Weight of the newest request in the time that requests take."""
 
@@ -110,7 +112,8 @@ class CoalescingEmbedder:
         while self._free and len(self._queue) >= self.batch:
             self._send()
         if self._free and self._queue and self._timer is None:
-            wait = max(self._wait, PATIENCE * self._usual) if self._requests else self._wait
+            patience = min(PATIENCE * self._usual, LONGEST_WAIT) if self._requests else 0.0
+            wait = max(self._wait, patience)
             self._timer = asyncio.get_running_loop().call_later(wait, self._wait_is_over)
 
     def _wait_is_over(self) -> None:
@@ -122,26 +125,25 @@ class CoalescingEmbedder:
     def _send(self) -> None:
         wants = [self._queue.pop(text) for text in list(self._queue)[: self.batch]]
         self._free -= 1
-        task = asyncio.create_task(self._request(wants))
+        task = asyncio.create_task(self._buy(wants))
         self._requests.add(task)
         task.add_done_callback(self._returned)
 
     def _returned(self, task: "asyncio.Task[None]") -> None:
         self._requests.discard(task)
         self._free += 1
-        if self._timer and not self._requests and not self._closed:
-            self._timer.cancel()
+        if self._queue and not self._requests and not self._closed:
+            if self._timer:
+                self._timer.cancel()
             self._wait_is_over()
         else:
             self._arrange()
 
-    async def _request(self, wants: list[_Want]) -> None:
-        began = time.monotonic()
-        await self._buy(wants)
-        took = time.monotonic() - began
-        self._usual += NEWEST * (took - self._usual) if self._usual else took
+    def _learn(self, seconds: float) -> None:
+        self._usual += NEWEST * (seconds - self._usual) if self._usual else seconds
 
     async def _buy(self, wants: list[_Want]) -> None:
+        began = time.monotonic()
         try:
             vectors = await self._inner.embed([want.text for want in wants])
             if len(vectors) != len(wants):
@@ -157,6 +159,7 @@ class CoalescingEmbedder:
         except Exception as error:
             self._fail(wants, error)
         else:
+            self._learn(time.monotonic() - began)
             for want, vector in zip(wants, vectors, strict=True):
                 del self._wants[want.text]
                 want.vector.set_result(vector)

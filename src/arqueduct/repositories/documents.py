@@ -152,7 +152,7 @@ async def mark_all_deleted(transaction: Transaction, document_ids: Sequence[UUID
     rows = await transaction.driver.fetch(
         # In the order that all keep to who change several.
         "WITH held AS (SELECT id FROM documents WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id "
-        "FOR UPDATE), gone AS (UPDATE documents d SET deleted_at = now() FROM held WHERE d.id = held.id "
+        "FOR NO KEY UPDATE), gone AS (UPDATE documents d SET deleted_at = now() FROM held WHERE d.id = held.id "
         "RETURNING d.id, d.tenant_id) INSERT INTO deletions (document_id, tenant_id) SELECT id, tenant_id FROM gone "
         "RETURNING document_id",
         document_ids,

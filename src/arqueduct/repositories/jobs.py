@@ -161,7 +161,7 @@ _COMPLETE_ALL = moving(
         cache_hits = j.cache_hits + e.hits, pages = coalesce(e.pages, j.pages), chunks = coalesce(e.chunks, j.chunks)
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[], $5::int[], $6::int[], $7::int[], $8::int[])
         AS e(job_id, attempt, message, tokens, requests, hits, pages, chunks)
-    WHERE j.id = e.job_id AND j.id IN (
+    WHERE j.id = e.job_id AND j.fence = e.attempt AND j.id IN (
         SELECT own.id FROM jobs own JOIN unnest($1::uuid[], $2::int[]) AS mine(id, fence) USING (id, fence)
         WHERE own.state = 'running' AND NOT own.cancel_requested ORDER BY own.id FOR NO KEY UPDATE OF own
     )

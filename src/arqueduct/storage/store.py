@@ -96,10 +96,12 @@ class Storage:
     async def put_file(self, key: str, path: Path) -> None:
         """Stores a file, replacing what is there; others see the old bytes or the new ones, never a part."""
         _valid(key)
+        if self._root is not None:
+            is_done: bool = await asyncio.to_thread(_put_small, path, self._root / key, key)
+            if is_done:
+                return
         with failures.translated(key):
             if self._root:
-                if await asyncio.to_thread(_put_small, path, self._root / key):
-                    return
                 await asyncio.to_thread(local.make_private, (self._root / key).parent)
             await obstore.put_async(self._store, key, path, chunk_size=PART, max_concurrency=PARTS_AT_ONCE)
             if self._root:
@@ -112,8 +114,7 @@ class Storage:
         """
         _valid(key)
         if self._root:
-            with failures.translated(key):
-                small = await asyncio.to_thread(_get_small, self._root / key, path)
+            small = await asyncio.to_thread(_get_small, self._root / key, path, key)
             if small:
                 checksum, size = small
                 if on_bytes:
@@ -292,17 +293,19 @@ def _valid(key: str) -> None:
         raise ValueError(f"not a key of a storage: {key!r}")
 
 
-def _put_small(source: Path, target: Path) -> bool:
+def _put_small(source: Path, target: Path, key: str) -> bool:
     """In one go of a thread, which ends soon. False: it is not small."""
     content = local.read(source, SMALL)
     if content is not None:
-        local.put(content, target)
+        with failures.translated(key):
+            local.put(content, target)
     return content is not None
 
 
-def _get_small(source: Path, target: Path) -> tuple[str, int] | None:
+def _get_small(source: Path, target: Path, key: str) -> tuple[str, int] | None:
     """As `_put_small`; returns the hex SHA-256 and the number of the bytes."""
-    content = local.read(source, SMALL)
+    with failures.translated(key):
+        content = local.read(source, SMALL)
     if content is None:
         return None
     unfinished = target.with_name(f"{target.name}.part")

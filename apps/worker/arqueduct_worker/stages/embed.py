@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from uuid import UUID
@@ -15,7 +16,7 @@ from arqueduct import metrics
 from arqueduct.artifacts import Chunk, read_lines
 from arqueduct.database import Transaction
 from arqueduct.embedding import Vectors
-from arqueduct.errors import LeaseLost
+from arqueduct.errors import DependencyUnavailable, LeaseLost
 from arqueduct.pipeline import Stage, StageContext
 from arqueduct.stage_options import Options
 
@@ -39,8 +40,10 @@ _KEEP = """
     SELECT id, fence FROM owned
 """
 
-KEPT_TOGETHER = 16
-"""Slices of jobs in one statement: some megabytes."""
+KEPT_TOGETHER = 512
+"""Vectors of several jobs in one statement: a second where they go into the index at once."""
+KEPT_AT_ONCE = 2
+"""Statements that keep vectors: then two cores work on the index."""
 
 CHARACTERS_A_TOKEN = 4
 """The usual estimate for English; providers bill what they count themselves."""
@@ -67,23 +70,26 @@ class Embed(Stage):
         total: int = context.facts["chunks"]
         installed = context.settings.embedding_requests
         most = min(installed, context.options_of(self, EmbedOptions).requests or installed)
+        is_small = 0 < total <= context.embedder.batch
         done = taken = 0
         batches = _batches(read_lines(context.chunks_path, Chunk), context.embedder.batch)
         under_way: set[asyncio.Task[int]] = set()
+        lending = ExitStack()
         try:
             while True:
                 while not context.is_time_up and len(under_way) < most and taken < total:
                     wanted = min(total - taken, context.embedder.batch)
                     under_way.add(await _begin(context, batches, wanted))
                     taken += wanted
-                if taken >= total:
-                    context.lend_slot()
                 if not under_way:
                     break
+                if is_small:  # its only batch is under way
+                    lending.enter_context(context.lent_slot())
                 finished, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 done += sum(await asyncio.gather(*finished))  # not result(): several may have failed
                 context.progress(done, total, "chunks")
         finally:
+            lending.close()
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -151,7 +157,14 @@ async def _keep(context: StageContext, hashes: list[bytes], vectors: Vectors) ->
         hashes=hashes,
         vectors=vectors,
     )
-    if not await context.shared.ask(_keep_all, subject.tenant_id, bought, most=KEPT_TOGETHER):
+    try:
+        is_owned = await context.shared.ask(
+            _keep_all, subject.tenant_id, bought, most=KEPT_TOGETHER, weigh=_Bought.weight, at_once=KEPT_AT_ONCE
+        )
+    except DependencyUnavailable:  # of those that shared the statement, one may have been at fault
+        async with context.database.transaction(subject.tenant_id) as transaction:
+            (is_owned,) = await _keep_all(transaction, [bought])
+    if not is_owned:
         raise LeaseLost
 
 
@@ -170,6 +183,9 @@ class _Bought:
     model_id: int
     hashes: list[bytes]
     vectors: Vectors
+
+    def weight(self) -> int:
+        return len(self.hashes)
 
 
 async def _known(transaction: Transaction, wanted: Sequence[_Wanted]) -> list[set[bytes]]:

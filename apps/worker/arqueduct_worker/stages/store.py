@@ -91,24 +91,23 @@ class _Stored:
 
 
 async def _store_all(transaction: Transaction, stored: Sequence[_Stored]) -> None:
+    # In the order of documents, as everybody does who locks several: each passage holds the row of its own.
+    stored = sorted(stored, key=lambda one: one.context.subject.document_id)
     contexts = [one.context for one in stored]
     document_ids = [context.subject.document_id for context in contexts]
     await documents.lock_chunks(transaction, document_ids, replaces=False)
     rows = [(one.context.subject, chunk) for one in stored for chunk in one.chunks]
     await _insert(transaction, rows, contexts[0].model_id)
-    await _finish(transaction, contexts, [])
+    await _describe(transaction, contexts)
 
 
 async def _store_alone(context: StageContext) -> None:
     async with context.completion() as transaction:
         replaced = await _drop_old(transaction, context)
         await _insert_by_and_by(transaction, context)
-        await _finish(transaction, [context], replaced)
-
-
-async def _finish(transaction: Transaction, contexts: Sequence[StageContext], replaced: Sequence[bytes]) -> None:
-    await documents.drop_vectors(transaction, [context.subject.document_id for context in contexts], replaced)
-    await _describe(transaction, contexts)
+        if replaced:  # only then this transaction holds the tenant's vectors alone
+            await documents.drop_vectors(transaction, [context.subject.document_id], replaced)
+        await _describe(transaction, [context])
 
 
 async def _drop_old(transaction: Transaction, context: StageContext) -> list[bytes]:
