@@ -26,8 +26,10 @@ FULL = Plan(scale=Scale(pdfs=300, least_pdfs=60, texts=3000))
 QUICK = Plan(
     scale=Scale(pdfs=24, least_pdfs=24, texts=300),
     peers=("bare_loop", "naive_arq"),
-    local_texts=40,
-    api_texts=120,
+    local_documents=10,
+    api_texts=300,
+    library=(100, 1_000),
+    library_texts=100,
     sockets=200,
     messages=200,
     limit=120,

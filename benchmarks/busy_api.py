@@ -19,7 +19,7 @@ LIMIT_MS = 50.0
 PAUSE_SECONDS = 0.02
 """Between two requests: one client that asks in turn, not a load of its own."""
 READS = ("/documents?limit=20", "/jobs?limit=20")
-LEAST_ANSWERS = 20
+LEAST_ANSWERS = 10
 
 
 _LEFT = """

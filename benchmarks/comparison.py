@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import busy_api, fan_out, local_model
+from benchmarks import busy_api, fan_out, growth, local_model
 from benchmarks.backing import Backing, running_backing
 from benchmarks.corpus import Corpus, Scale, choose
 from benchmarks.figures import Figure, figures_of
@@ -20,7 +20,7 @@ __all__ = ["Found", "Plan", "compare"]
 
 BESIDE = {"pdfs": tuple(PEERS), "texts": ("bare_loop",), "big_pdf": ("bare_loop",)}
 """Which peers carry which workload: those that a target names."""
-OTHERS = ("local", "api", "sockets")
+OTHERS = ("local", "api", "sockets", "library")
 LOG_LINES = 8
 
 
@@ -32,10 +32,14 @@ class Plan:
     workloads: Sequence[str] = (*OTHERS, *BESIDE)
     peers: Sequence[str] = tuple(PEERS)
     rounds: int = 3
-    local_texts: int = 60
+    local_documents: int = 20
     """Of a round."""
-    api_texts: int = 300
+    api_texts: int = 2000
     """With which the worker is kept busy while the API is asked."""
+    library: tuple[int, int] = (1_000, 100_000)
+    """Documents stored, of ten passages each."""
+    library_texts: int = 600
+    """With which the worker is kept busy while the library is asked, at each size."""
     sockets: int = 500
     messages: int = 200
     limit: float = 600.0
@@ -123,7 +127,7 @@ def _tell(found: Found, log: Path) -> None:
 
 
 async def _others(found: Found, plan: Plan, backing: Backing) -> None:
-    measures: dict[str, Callable[..., Any]] = {"local": _local, "api": _api, "sockets": _sockets}
+    measures: dict[str, Callable[..., Any]] = {"local": _local, "api": _api, "sockets": _sockets, "library": _library}
     for name in OTHERS:
         if name not in plan.workloads:
             found.missing[name] = f"{name} was not asked for."
@@ -137,7 +141,7 @@ async def _others(found: Found, plan: Plan, backing: Backing) -> None:
 
 
 async def _local(corpus: Corpus, plan: Plan, backing: Backing) -> dict[str, list[float]]:
-    ratios = await local_model.measure(backing, corpus.lists["texts"], plan.rounds, plan.local_texts)
+    ratios = await local_model.measure(backing, corpus.lists["texts"], plan.rounds, plan.local_documents)
     return {"local_embedding_vs_model": ratios}
 
 
@@ -151,3 +155,13 @@ async def _sockets(_: Corpus, plan: Plan, backing: Backing) -> dict[str, list[fl
     rounds = await fan_out.measure(backing, plan.rounds, plan.sockets, plan.messages)
     say(f"Deliveries a second, ours and raw: {'; '.join(f'{a.ours:,.0f} and {a.raw:,.0f}' for a in rounds)}")
     return {"sockets_vs_raw_fan_out": [one.ours / one.raw for one in rounds]}
+
+
+async def _library(corpus: Corpus, plan: Plan, backing: Backing) -> dict[str, list[float]]:
+    few, many = await growth.measure(backing, corpus.lists["texts"], plan.library, plan.library_texts)
+    for at in (few, many):
+        say(
+            f"With {at.documents:,} documents stored: {1000 * at.seconds:.1f} ms a new one; "
+            f"95 % of {at.searches} searches {at.search_ms:.0f} ms"
+        )
+    return growth.ratios(few, many)

@@ -33,12 +33,15 @@ TARGETS: Mapping[str, float] = {
     "big_pdf_vs_bare_loop": 0.9,
     "big_pdf_memory": 1,
     "growth": 0.87,
+    "search_growth": 1,
+    "hybrid_search_while_busy": 1,
     "local_embedding_vs_model": 0.9,
     "api_reads_while_busy": 1,
     "api_job_creation_while_busy": 1,
     "sockets_vs_raw_fan_out": 0.8,
 }
-"""By figure, in the order of the table. `growth`: 15 % dearer is 1 / 1.15."""
+"""By figure, in the order of the table. `growth`: 15 % dearer is 1 / 1.15. `search_growth`: as the logarithm, which is
+1."""
 
 FRAMEWORKS = ("llamaindex", "langchain")
 POSTGRES_ROUND_TRIPS, REDIS_ROUND_TRIPS = 6, 4
@@ -133,7 +136,7 @@ def _ratios(workload: str, sides: Mapping[str, Row]) -> dict[str, float]:
 def _texts(ours: Row, bare: Row | None) -> dict[str, float]:
     count = ours["documents"]
     found = {
-        "texts_postgres_round_trips": POSTGRES_ROUND_TRIPS * count / ours["postgres_statements"],
+        "texts_postgres_round_trips": POSTGRES_ROUND_TRIPS * count / ours["postgres_round_trips"],
         "texts_redis_round_trips": REDIS_ROUND_TRIPS * count / ours["redis_round_trips"],
     }
     if ours["thirds"]:

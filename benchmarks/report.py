@@ -53,7 +53,7 @@ def runs_table(rows: Runs) -> str:
     """One line for each side of each workload, medians over its runs."""
     titles = (
         *("workload", "side", "seconds (each run)", "documents/s", "pages/s", "chunks", "CPU s: side / Postgres"),
-        *("peak MB: all / carriers", "requests", "statements a document", "Redis trips (commands) a document"),
+        *("peak MB: all / carriers", "requests", "Postgres trips a document", "Redis trips (commands) a document"),
         *("uploads/s", "outcome"),
     )
     lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
@@ -81,7 +81,7 @@ def _cells(workload: str, side: str, runs: Runs) -> list[str]:
         f"{middle(lambda run: run['cpu'])} / {middle(lambda run: run['postgres_cpu'])}",
         f"{middle(lambda run: run['peak_mb'])} / {middle(lambda run: run['carriers_peak_mb'])}",
         middle(lambda run: run["requests"]),
-        ours(lambda run: run["postgres_statements"] / run["documents"]),
+        ours(lambda run: run["postgres_round_trips"] / run["documents"]),
         f"{ours(lambda run: run['redis_round_trips'] / run['documents'])} "
         f"({ours(lambda run: run['redis_commands'] / run['documents'])})",
         ours(lambda run: run["documents"] / run["upload_seconds"]),

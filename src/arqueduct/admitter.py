@@ -19,7 +19,7 @@ __all__ = ["Admitter"]
 
 log = structlog.get_logger()
 
-LEAST_PAUSE = 0.005
+LEAST_PAUSE = 0.02
 """Between two looks: under load one look then serves many nudges."""
 STOP_SECONDS = 5.0
 """A look takes milliseconds; with a server away it may take as long as this."""

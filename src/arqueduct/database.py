@@ -19,7 +19,6 @@ import asyncpg
 from pgvector.asyncpg import register_vector
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -40,7 +39,6 @@ UNDO_SECONDS = 5
 AWAY = (
     OSError,
     TimeoutError,
-    PoolTimeout,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # "cannot switch to state 12": the connection broke between two parts of a statement
@@ -56,6 +54,7 @@ WORD = re.compile("[0-9a-z_-]*")
 DEADLOCK = "This and another change waited for each other, and this one was given up. Send it again."
 
 NOT_YOURS = "A transaction ends with the block that opened it. To undo a part, use begin_nested()."
+ALL_IN_USE = "All connections to Postgres are in use."
 PASSED_OVER = "A statement failed and was passed over, so that nothing could be committed."
 
 # One simple query, so one round trip; it takes no parameters.
@@ -115,8 +114,9 @@ class Transaction:
 class _Lent:
     """A connection out of the pool."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, turns: asyncio.Semaphore) -> None:
         self._connection = connection
+        self._turns = turns
         self.transaction = Transaction(connection)
         self.driver = self.transaction.driver
 
@@ -134,8 +134,10 @@ class _Lent:
         if self.driver.is_in_transaction():
             await self.undo()
         else:
-            await self.transaction.close_session()
-            await self._connection.close()
+            try:
+                await self.transaction.close_session()
+            finally:
+                await self._close()
 
     async def undo(self) -> None:
         """Gives it back without a transaction and without a statement under way, or else closed."""
@@ -148,19 +150,37 @@ class _Lent:
             self.driver.terminate()
             raise
         finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
             await self._connection.close()
+        finally:
+            self._turns.release()
 
 
 class Database:
     """A pool of connections that work as one role."""
 
-    def __init__(self, url: str, role: Role, *, pool_size: int = 10, name: str = "arqueduct") -> None:
+    def __init__(
+        self,
+        url: str,
+        role: Role,
+        *,
+        pool_size: int = 10,
+        patience: float = CONNECT_SECONDS,
+        name: str = "arqueduct",
+    ) -> None:
+        """`patience`: seconds that a transaction waits for its turn where others have all connections."""
         self.role = role
+        self._patience = patience
+        # Not the pool's own queue: there, who waits does not hear that a connection could not be opened.
+        self._turns = asyncio.Semaphore(pool_size)
         self._engine = create_async_engine(
             _asyncpg_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=CONNECT_SECONDS,
+            pool_timeout=None,  # whose turn it is finds one
             pool_use_lifo=True,  # the connections in use have their statements prepared, and a dead one is met at once
             pool_reset_on_return=None,  # `_Lent` does that
             isolation_level="AUTOCOMMIT",  # sessions leave BEGIN and COMMIT to `_Lent`
@@ -214,7 +234,17 @@ class Database:
             await lent.give_back()
 
     async def _lend(self) -> _Lent:
-        return _Lent(await self._engine.connect())
+        """Raises `DependencyUnavailable` if no turn comes."""
+        try:
+            async with asyncio.timeout(self._patience if self._turns.locked() else None):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise DependencyUnavailable(ALL_IN_USE) from error
+        try:
+            return _Lent(await self._engine.connect(), self._turns)
+        except BaseException:
+            self._turns.release()
+            raise
 
     async def _begin(self, tenant_id: UUID | None) -> _Lent:
         """A connection whose transaction has its role and tenant.

@@ -62,6 +62,10 @@ chunks = Counter("arqueduct_chunks_total", "Chunks stored.", registry=REGISTRY)
 embedded_texts = Counter(
     "arqueduct_embedding_texts_total", "Texts by where their vector came from.", ["source"], registry=REGISTRY
 )
+vector_head = Gauge(
+    "arqueduct_vector_head", "Vectors that are not in the index yet, when they were counted last.", registry=REGISTRY
+)
+vectors_merged = Counter("arqueduct_vectors_merged_total", "Vectors moved into the index.", registry=REGISTRY)
 embedding_seconds = Histogram(
     "arqueduct_embedding_seconds", "Time of one call to the embedder.", buckets=SECONDS, registry=REGISTRY
 )

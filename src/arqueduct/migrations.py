@@ -131,7 +131,7 @@ def _index(model_id: int, dimensions: int) -> str:
     return (
         f"CREATE INDEX IF NOT EXISTS {INDEX_PREFIX}{model_id} ON embeddings "
         f"USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) WITH (m = 16, ef_construction = 64) "
-        f"WHERE model_id = {model_id}"
+        f"WHERE model_id = {model_id} AND indexed"
     )
 
 

@@ -28,11 +28,13 @@ EF_SEARCH = 100
 """Width of the HNSW search; recall@10 above 0.95 on unfiltered vectors of this size."""
 
 FEW = 5_000
-"""Vectors of a tenant, or chunks of the documents that are named, that are compared one by one at once: exact, and
-quicker (10 to 20 ms) than an index that must pass over everybody else's vectors (30 ms where they are 99 in 100)."""
+"""Vectors of a tenant in the index, or chunks of the documents that are named, that are compared one by one at once:
+exact, and quicker (5 to 20 ms) than an index that must pass over everybody else's vectors (30 ms where they are 99 in
+100)."""
 
 MOST_EXACT = 100_000
-"""Up to this many chunks are compared one by one where the index gave too few; half a second."""
+"""Up to this many vectors, or chunks of documents that are named, are compared one by one where the index gave too
+few; half a second."""
 
 START, STOP = "\x02", "\x03"
 """Marks round found words, from Postgres to here: a text that has them itself gets an odd mark and nothing worse."""
@@ -152,29 +154,62 @@ def mark(headline: str, text: str) -> str:
     return f"{before}{marked}{behind}"
 
 
-_NEAREST = """
-    SELECT c.id FROM (
-        SELECT e.text_hash, e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions}) AS distance
+# The index knows no tenants. Iterative scans go on until enough of this tenant's came by, but not for ever. In strict
+# order they drop what they come by too late, which cost a tenth of the recall.
+# The planner knows neither how large this tenant is among the others, nor at once what came or was merged. Where it
+# guessed wrong it read and sorted all that the tenant has, for seconds.
+_FORCE = f"""
+    SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {EF_SEARCH};
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off
+"""
+_UNFORCE = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT"
+
+# OFFSET 0: for a vector in hand, never the other way round.
+_FOUND = """
+    SELECT c.id FROM chunks c
+    JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
+    WHERE c.tenant_id = {of}.tenant_id AND c.text_hash = {of}.text_hash
+        AND ($3::uuid[] IS NULL OR c.document_id = ANY ($3))
+    OFFSET 0
+"""
+
+_IN_INDEX = f"""
+    SELECT c.id, nearest.distance FROM (
+        SELECT e.tenant_id, e.text_hash, e.vector::halfvec({{dimensions}}) <=> $1::halfvec({{dimensions}}) AS distance
         FROM embeddings e
-        WHERE e.model_id = {model_id} AND EXISTS (
-            SELECT FROM chunks c
-            JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
-            WHERE c.tenant_id = e.tenant_id AND c.text_hash = e.text_hash
-                AND ($3::uuid[] IS NULL OR c.document_id = ANY ($3))
-        )
-        ORDER BY e.vector::halfvec({dimensions}) <=> $1::halfvec({dimensions})
+        WHERE e.model_id = {{model_id}} AND e.indexed AND EXISTS ({_FOUND.format(of="e")})
+        ORDER BY e.vector::halfvec({{dimensions}}) <=> $1::halfvec({{dimensions}})
         LIMIT $2
     ) nearest
-    JOIN chunks c ON c.text_hash = nearest.text_hash
-    JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
-    WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3)
+    CROSS JOIN LATERAL ({_FOUND.format(of="nearest")}) c
     ORDER BY nearest.distance, c.id
     LIMIT $2
 """
 
+_ONE_BY_ONE = f"""
+    SELECT c.id, ordered.distance FROM (
+        SELECT e.tenant_id, e.text_hash, e.vector::halfvec({{dimensions}}) <=> $1::halfvec({{dimensions}}) AS distance
+        FROM (SELECT * FROM embeddings WHERE model_id = {{model_id}} AND {{which}} LIMIT {{most}}) e
+        ORDER BY distance
+    ) ordered
+    CROSS JOIN LATERAL ({_FOUND.format(of="ordered")}) c
+    ORDER BY ordered.distance, c.id
+    LIMIT $2
+"""
+
+# In one statement, so that a vector that is being moved into the index is in exactly one of both.
+_IN_INDEX_AND_HEAD = f"""
+    SELECT id, indexed FROM (
+        (SELECT id, distance, true AS indexed FROM ({_IN_INDEX}) i)
+        UNION ALL
+        (SELECT id, distance, false FROM ({_ONE_BY_ONE}) h)
+    ) b
+    ORDER BY distance, id
+"""
+
 _IS_SMALL = """
     SELECT CASE WHEN $1::uuid[] IS NULL
-        THEN (SELECT count(*) FROM (SELECT FROM embeddings WHERE model_id = {model_id} LIMIT {few} + 1) e)
+        THEN (SELECT count(*) FROM (SELECT FROM embeddings WHERE model_id = {model_id} AND indexed LIMIT {few} + 1) e)
         ELSE (
             SELECT coalesce(sum(chunks), 0) FROM documents
             WHERE id = ANY ($1) AND deleted_at IS NULL AND archived_at IS NULL
@@ -182,11 +217,11 @@ _IS_SMALL = """
     END <= {few}
 """
 
-_NEAREST_EXACTLY = """
+_IN_DOCUMENTS = """
     WITH inside AS MATERIALIZED (
         SELECT c.id, c.text_hash FROM chunks c
         JOIN documents d ON d.id = c.document_id AND d.deleted_at IS NULL AND d.archived_at IS NULL
-        WHERE $3::uuid[] IS NULL OR c.document_id = ANY ($3) LIMIT {most}
+        WHERE c.document_id = ANY ($3::uuid[]) LIMIT {most}
     )
     SELECT inside.id FROM inside
     JOIN embeddings e ON e.text_hash = inside.text_hash AND e.model_id = {model_id}
@@ -213,18 +248,17 @@ async def _by_meaning(
 ) -> list[UUID]:
     names = {"model_id": int(model_id), "dimensions": int(dimensions), "most": MOST_EXACT, "few": FEW}
     chosen = None if document_ids is None else list(document_ids)
+    driver = transaction.driver
+    await driver.execute(_FORCE)
     rows: list[asyncpg.Record] = []
-    if not await transaction.driver.fetchval(_IS_SMALL.format(**names), chosen):
-        # The index knows no tenants. Iterative scans go on until enough of this tenant's came by, but not for ever …
-        # In strict order they drop what they come by too late, which cost a tenth of the recall.
-        await transaction.driver.execute(
-            f"SET LOCAL hnsw.iterative_scan = 'relaxed_order'; SET LOCAL hnsw.ef_search = {EF_SEARCH}"
-        )
-        rows = await transaction.driver.fetch(_NEAREST.format(**names), vector, wanted, chosen)
-    if len(rows) < wanted:
-        # … so a tenant that is small, or far from what is asked, is looked through one by one.
-        rows = await transaction.driver.fetch(_NEAREST_EXACTLY.format(**names), vector, wanted, chosen)
-    return [row["id"] for row in rows]
+    if not await driver.fetchval(_IS_SMALL.format(**names), chosen):
+        rows = await driver.fetch(_IN_INDEX_AND_HEAD.format(**names, which="NOT indexed"), vector, wanted, chosen)
+    if sum(row["indexed"] for row in rows) < wanted:
+        # A tenant that is small, or far from what is asked, is looked through one by one.
+        exactly = _ONE_BY_ONE if chosen is None else _IN_DOCUMENTS
+        rows = await driver.fetch(exactly.format(**names, which="true"), vector, wanted, chosen)
+    await driver.execute(_UNFORCE)
+    return [row["id"] for row in rows[:wanted]]
 
 
 async def _by_words(

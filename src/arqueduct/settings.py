@@ -88,7 +88,9 @@ class Settings(BaseSettings):
         description="Login of workers, a member of arqueduct_worker only. Unset: DATABASE_URL with SET LOCAL ROLE.",
     )
     database_pool_size: int = Field(
-        10, ge=2, description="Connections a process keeps to Postgres; a worker at least eight more than its jobs."
+        10,
+        ge=2,
+        description="Connections a process keeps to Postgres. A worker has eight more, which never wait for its jobs.",
     )
     redis_url: SecretStr | None = Field(
         None,
@@ -270,6 +272,13 @@ class Settings(BaseSettings):
     embedding_batch: int = Field(256, ge=1, le=2048, description="Texts in one request to an embedding API.")
     embedding_requests: int = Field(4, ge=1, description="Requests a worker has under way at an embedding API.")
     embedding_threads: int = Field(0, ge=0, description="Threads of the local model; 0: the cores, shared by workers.")
+    vector_head: int = Field(
+        20_000,
+        ge=0,
+        le=100_000,
+        description="Vectors, of all tenants, that may wait for their place in the index while there is other work; "
+        "searches compare them one by one. Above it new ones go into the index at once. 0: always.",
+    )
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("ARQUEDUCT_OPENAI_API_KEY", "OPENAI_API_KEY", "openai_api_key"),

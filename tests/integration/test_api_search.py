@@ -120,8 +120,8 @@ async def test_a_small_tenant_finds_its_own_among_a_crowd_that_is_nearer(
     owner = await asyncpg.connect(settings.database_url.get_secret_value())
     await register_vector(owner)
     await owner.execute(
-        "INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for) "
-        "SELECT $1, m.id, sha256(n::text::bytea), $2, $1 FROM generate_series(1, 400) n, embedding_models m "
+        "INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for, indexed) "
+        "SELECT $1, m.id, sha256(n::text::bytea), $2, $1, true FROM generate_series(1, 400) n, embedding_models m "
         "WHERE m.name = $3",
         crowd.tenant_id,
         HalfVector(await embedder.embed_query("aqueduct")),

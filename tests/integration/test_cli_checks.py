@@ -57,6 +57,18 @@ async def test_a_user_who_may_not_serve_gets_the_statement(stranger: str) -> Non
     assert f'GRANT arqueduct_app, arqueduct_worker TO "{STRANGER}";' in found.advice
 
 
+async def test_vectors_outside_of_the_index_are_told(url: str) -> None:
+    assert (await questions.check_vectors(url)).detail == "0 vectors are not in it yet"
+    owner = await asyncpg.connect(url)
+    await owner.execute("UPDATE vector_head SET vectors = 20000, is_full = true")
+    await owner.close()
+    found = await questions.check_vectors(url)
+    assert (found.verdict, found.detail) == (
+        Verdict.WARNING,
+        "20,000 vectors are not in it yet, and new ones go into it at once",
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "advice"),
     [

@@ -379,6 +379,38 @@ async def fail_while_held_up(database: Database, wire: Wire) -> None:
         raise LookupError
 
 
+async def test_who_waits_too_long_for_a_turn_is_told(settings: Settings, wire: Wire) -> None:
+    database = Database(wire.url(settings.app_database_url), Role.APP, pool_size=1, patience=0.05)
+    async with database.transaction():
+        with pytest.raises(DependencyUnavailable, match="All connections to Postgres are in use"):
+            await warmed(database)
+    await warmed(database)
+    assert wire.connections == 1
+    await database.aclose()
+
+
+async def test_who_waits_for_a_turn_hears_that_nobody_answers(settings: Settings, wire: Wire) -> None:
+    wire.is_away = True
+    database = Database(wire.url(settings.app_database_url), Role.APP, pool_size=1, patience=600)
+    answers = await asyncio.gather(*(warmed(database) for _ in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == 5 * [DependencyUnavailable]
+    wire.is_away = False
+    await asyncio.gather(*(warmed(database) for _ in range(5)))
+    assert wire.connections == 1
+    await database.aclose()
+
+
+async def test_who_is_cancelled_while_waiting_takes_no_turn_along(database: Database) -> None:
+    async with database.transaction():
+        waiting = [asyncio.create_task(warmed(database)) for _ in range(3)]
+        await asyncio.sleep(0)  # they stand in line now
+        waiting[0].cancel()
+    await waiting[2]
+    assert waiting[0].cancelled()
+    assert waiting[1].done()
+    assert database.in_use == 0
+
+
 async def has_heard(wire: Wire, pieces: int) -> bool:
     return wire.heard >= pieces
 

@@ -306,8 +306,9 @@ async def test_a_deletion_waits_for_a_completion_and_neither_for_ever(
     assert (await row(worker.services.database, job.id))["state"] == "completed"
 
 
-async def test_as_many_jobs_as_a_worker_runs_can_store_at_once(worker: TestWorker, me: NewIdentity) -> None:
-    count = worker.services.settings.worker_concurrency
+async def test_as_many_jobs_can_store_at_once_as_there_are_connections_for(worker: TestWorker, me: NewIdentity) -> None:
+    settings = worker.services.settings
+    count = min(settings.database_pool_size, settings.worker_concurrency)
     ids = [(await submit(worker, me, f"text {n}".encode(), format=Format.TEXT)).id for n in range(count)]
     storing = [Completes() for _ in ids]
     running = [

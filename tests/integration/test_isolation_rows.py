@@ -26,6 +26,7 @@ SHARED = {
     "embedding_models": "names and lengths of vectors",
     "queue_rules": "limits that who runs the installation sets; read by workers and by functions",
     "stage_rates": "how long stages take, whosever documents they were",
+    "vector_head": "how many vectors are not in the index yet, of all tenants together",
     "workers": "signs of life",
 }
 """Tables that belong to no tenant, and what they hold. Every other one has row-level security."""

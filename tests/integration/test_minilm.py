@@ -37,8 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 async def embedder(settings: Settings) -> AsyncIterator[MiniLMEmbedder]:
-    opened = open_embedder(settings)
-    assert isinstance(opened, MiniLMEmbedder)
+    opened = MiniLMEmbedder.from_settings(settings, model_of(settings))
     await opened.warm()
     yield opened
     await opened.aclose()

@@ -19,6 +19,7 @@ from arqueduct.identity import NewIdentity
 from arqueduct.ids import new_id
 from arqueduct.search import Mode
 from arqueduct.settings import Settings
+from tests.integration.many_jobs import owning
 
 DIMENSIONS = 384
 OTHERS, OURS = 20_000, 200
@@ -30,6 +31,8 @@ SPREAD = 0.6
 """How far chunks lie from the middle of their topic, which is of length 1: as texts about one thing do."""
 QUERIES = 50
 LEAST_RECALL = 0.95
+NEARLY_ALL = 0.99
+"""Of an exact search: Postgres rounds the query to half precision, which decides between two that are as near."""
 TOP = 10
 
 
@@ -148,6 +151,62 @@ async def test_a_search_in_some_documents_finds_what_is_in_them(
         assert await recall(app_database, me, library, plan, some) >= LEAST_RECALL, plan
 
 
+async def test_what_is_not_in_the_index_yet_is_found_beside_what_is(
+    app_database: Database, me: NewIdentity, library: Library, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with owning(settings) as owner:
+        fresh = await owner.fetch(
+            "UPDATE embeddings e SET indexed = false FROM chunks c WHERE e.tenant_id = $1 AND c.tenant_id = $1 "
+            "AND c.text_hash = e.text_hash AND c.ordinal % 3 = 0 RETURNING c.id",
+            me.tenant_id,
+        )
+    head = {row["id"] for row in fresh}
+    assert OURS / 4 < len(head) < OURS - search.DEPTH  # the index still has enough to answer without a look at all
+    monkeypatch.setattr(search, "FEW", 0)
+    for plan in PLANS:
+        assert await recall(app_database, me, library, plan) >= LEAST_RECALL, plan
+        for query in library.queries:
+            exact = set(library.exactly(query))
+            assert head & exact <= set(await found(app_database, me, library, query, plan, None)), plan
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.5, 0.9999])
+async def test_whatever_statistics_say_of_the_head_both_indexes_are_used(
+    app_database: Database, me: NewIdentity, library: Library, settings: Settings, share: float
+) -> None:
+    async with owning(settings) as owner:
+        await owner.execute(
+            "UPDATE embeddings SET indexed = false WHERE get_byte(text_hash, 0) < 25; ANALYZE embeddings"
+        )
+        told = await owner.execute(
+            "UPDATE pg_statistic SET stanumbers1 = CASE WHEN stavalues1::text = '{t,f}' THEN ARRAY[1 - $1, $1] "
+            "ELSE ARRAY[$1, 1 - $1] END::float4[] WHERE starelid = 'embeddings'::regclass AND staattnum = "
+            "(SELECT attnum FROM pg_attribute WHERE attrelid = 'embeddings'::regclass AND attname = 'indexed')",
+            share,
+        )
+        assert told == "UPDATE 1"
+    names = {"model_id": library.model_id, "dimensions": DIMENSIONS, "most": search.MOST_EXACT}
+    statement = search._IN_INDEX_AND_HEAD.format(**names, which="NOT indexed")
+    async with app_database.transaction(me.tenant_id) as transaction:
+        await transaction.driver.execute(search._FORCE)
+        rows = await transaction.driver.fetch(f"EXPLAIN {statement}", library.queries[0], search.DEPTH, None)
+    plan = "\n".join(row[0] for row in rows)
+    assert f"Index Scan using embeddings_hnsw_{library.model_id} on embeddings" in plan
+    assert "embeddings_head_idx" in plan
+    assert "Seq Scan" not in plan
+
+
+async def test_a_tenant_whose_vectors_are_all_new_finds_them(
+    app_database: Database, me: NewIdentity, library: Library, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with owning(settings) as owner:
+        await owner.execute("UPDATE embeddings SET indexed = false WHERE tenant_id = $1", me.tenant_id)
+    monkeypatch.setattr(search, "_IN_INDEX_AND_HEAD", "nobody looks into an index that has nothing of theirs")
+    assert await recall(app_database, me, library) >= NEARLY_ALL
+    some = set(sorted(set(library.document_ids))[:2])
+    assert await recall(app_database, me, library, only=some) >= NEARLY_ALL
+
+
 async def _store(
     owner: Any, who: NewIdentity, model_id: int, vectors: "np.ndarray", *, documents: int
 ) -> list[tuple[UUID, UUID]]:
@@ -167,9 +226,9 @@ async def _store(
     ]
     await owner.copy_records_to_table(
         "embeddings",
-        columns=["tenant_id", "model_id", "text_hash", "vector", "bought_for"],
+        columns=["tenant_id", "model_id", "text_hash", "vector", "bought_for", "indexed"],
         records=[
-            (who.tenant_id, model_id, text_hash, HalfVector(vector), job)
+            (who.tenant_id, model_id, text_hash, HalfVector(vector), job, True)
             for (_, _, text_hash), vector in zip(rows, vectors, strict=True)
         ],
     )

@@ -89,7 +89,7 @@ async def test_small_documents_cost_few_round_trips(worker: TestWorker, me: NewI
         await run_all(worker, jobs)
     assert await states(worker, jobs) == ["completed"] * MANY
     assert asked.round_trips <= 6 * MANY
-    assert asked.statements <= 8 * MANY
+    assert asked.statements <= 6 * MANY
 
 
 async def test_each_is_stored_and_told_for_itself(worker: TestWorker, me: NewIdentity) -> None:

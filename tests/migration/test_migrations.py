@@ -59,6 +59,41 @@ async def test_an_embedding_model_gets_its_index_once(empty: str) -> None:
     assert await _differences(empty) == []
 
 
+async def test_vectors_that_were_in_the_index_stay_there(empty: str) -> None:
+    await migrations.upgrade(empty, "0016")
+    me = await identity.create(empty, tenant="vectors", email="vectors@example.org")
+    connection = await asyncpg.connect(empty)
+    store = (
+        "INSERT INTO embeddings (tenant_id, model_id, text_hash, vector, bought_for) "
+        "SELECT $1, id, sha256($2), '[1,2,3]', $1 FROM embedding_models"
+    )
+    await connection.execute("INSERT INTO embedding_models (name, dimensions) VALUES ('test/small', 3)")
+    await connection.execute(
+        "CREATE INDEX embeddings_hnsw_1 ON embeddings USING hnsw ((vector::halfvec(3)) halfvec_cosine_ops) "
+        "WITH (m = 16, ef_construction = 64) WHERE model_id = 1"
+    )
+    await connection.execute(store, me.tenant_id, b"old")
+    before = await _index_of(connection)
+    await migrations.upgrade(empty)
+    assert await _index_of(connection) == before.replace("(model_id = 1)", "((model_id = 1) AND indexed)")
+    await migrations.ensure_model(empty, EmbeddingModel(name="test/small", dimensions=3))
+    await connection.execute(store, me.tenant_id, b"new")
+    rows = await connection.fetch("SELECT indexed, text_hash = sha256('old') AS is_old FROM embeddings")
+    assert {(row["indexed"], row["is_old"]) for row in rows} == {(True, True), (False, False)}
+    await migrations.downgrade(empty, "0016")
+    assert await _index_of(connection) == before
+    assert await connection.fetchval("SELECT count(*) FROM embeddings") == 2
+    await connection.close()
+
+
+async def test_a_new_models_index_is_as_the_revision_makes_it(empty: str) -> None:
+    await migrations.upgrade(empty)
+    await migrations.ensure_model(empty, EmbeddingModel(name="test/small", dimensions=3))
+    connection = await asyncpg.connect(empty)
+    assert "WHERE ((model_id = 1) AND indexed)" in await _index_of(connection)
+    await connection.close()
+
+
 async def test_every_table_of_a_tenant_has_row_level_security(empty: str) -> None:
     await migrations.upgrade(empty)
     connection = await asyncpg.connect(empty)
@@ -126,6 +161,10 @@ async def test_a_managed_server_where_only_an_administrator_makes_roles_and_exte
     await database.aclose()
     await admin.execute(f"DROP OWNED BY plain_{name}; DROP ROLE plain_{name}")
     await admin.close()
+
+
+async def _index_of(connection: "asyncpg.Connection[asyncpg.Record]") -> str:
+    return str(await connection.fetchval("SELECT pg_get_indexdef('embeddings_hnsw_1'::regclass)"))
 
 
 async def _tables(url: str) -> set[str]:

@@ -24,7 +24,7 @@ GOOD = {
     "requests": 2,
 }
 OURS = GOOD | {
-    "postgres_statements": 120,
+    "postgres_round_trips": 120,
     "redis_commands": 90,
     "redis_round_trips": 20,
     "upload_seconds": 1.0,

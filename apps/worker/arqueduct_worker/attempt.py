@@ -164,7 +164,7 @@ class Attempt:
             job=await self._subject(self._job.document_id) if self._job.document_id else self._errand(),
             settings=services.settings,
             folder=self._folder,
-            database=services.database,
+            database=services.stage_database,
             storage=services.storage,
             embedder=services.embedder,
             texts=services.texts,
@@ -206,7 +206,7 @@ class Attempt:
     async def _completion(self) -> AsyncIterator[Transaction]:
         """The fenced end is the last statement, so that progress and heartbeats can write the row until then."""
         job, services = self._job, self._services
-        async with services.database.transaction(job.tenant_id) as transaction:
+        async with services.stage_database.transaction(job.tenant_id) as transaction:
             yield transaction
             await services.reporter.flush((job.id, job.fence))
             rows = await jobs.complete_all(transaction.driver, [self._end()])

@@ -38,6 +38,10 @@ POLL_SECONDS = 0.5
 STOCK_POLL_SECONDS = 0.02
 """arq asks Redis this often: a job waits 10 ms in the mean."""
 
+PACE_SECONDS = 0.005
+"""Between two looks that brought something: slots that become free meanwhile are filled in one round trip, and what
+comes is claimed in one statement."""
+
 PAUSE_SECONDS = 0.5
 """Between two tries while Redis is away."""
 
@@ -60,7 +64,7 @@ def open_worker(
         "expires_extra_ms": EXPIRES_EXTRA_MS,
     }
     if settings.queue_worker == "batch":
-        return BatchWorker(channel=keys.wake, slots=slots or Slots(), **options)
+        return BatchWorker(channel=keys.wake, slots=slots, **options)
     return StockWorker(
         poll_delay=STOCK_POLL_SECONDS,
         queue_read_limit=SCAN_LIMIT,
@@ -129,13 +133,13 @@ class BatchWorker(Worker):
         functions: Sequence[Function],
         *,
         channel: str,
-        slots: Slots,
+        slots: Slots | None = None,
         poll_seconds: float = POLL_SECONDS,
         **options: Any,
     ) -> None:
         super().__init__(functions, **options)
-        self._slots = slots
-        slots.on_lent = self._freed
+        self._slots = slots or Slots()
+        self._slots.on_lent = self._freed
         self._channel = channel
         self._poll_seconds = poll_seconds
         self._take = self.pool.register_script(TAKE)
@@ -195,6 +199,8 @@ class BatchWorker(Worker):
         self._has_more = len(taken) == 3 * free
         if self._has_more and self._free() > 0:
             return 0
+        if taken:
+            await asyncio.sleep(PACE_SECONDS)
         return self._poll_seconds if due_in < 0 else min(due_in / 1000, self._poll_seconds)
 
     def _start(self, name: str, score: int, body: bytes) -> None:

@@ -47,6 +47,7 @@ from arqueduct_worker.families import Families
 from arqueduct_worker.housekeeping import Housekeeping
 from arqueduct_worker.janitor import Janitor
 from arqueduct_worker.leases import Leases, Stop
+from arqueduct_worker.merger import Merger
 from arqueduct_worker.parsing.pool import ParserPool
 from arqueduct_worker.probes import Probes
 from arqueduct_worker.reporter import Reporter
@@ -71,9 +72,13 @@ AWAY_SECONDS = 1.0
 CANCEL_AGAIN_SECONDS = 0.5
 IDLE_SECONDS = 0.02
 
-SPARE_CONNECTIONS = 8
-"""Each job that is storing holds a connection; heartbeat, progress, ends, sweeps and housekeeping must never wait for
-one."""
+VITAL_CONNECTIONS = 8
+"""For heartbeat, progress, claims, ends, sweeps and housekeeping: they must never wait for a job that is storing, which
+holds a connection for as long as that takes."""
+
+TURN_SECONDS = 600.0
+"""How long a job waits for its turn at one of the other connections, which jobs hold while they store. A statement
+that hangs is ended after a minute, a job by its own limits."""
 
 READ_AHEAD = 3
 """Times what is asked of the embedder at a time: it never waits for texts, and memory does not grow with the jobs."""
@@ -131,6 +136,7 @@ async def _work(
             families.run_steering(),
             Housekeeping(services).run(),
             Janitor(services).run(),
+            Merger(services).run(),
             listen(redis, keys, services.leases),
             services.admitter.run(),
             worker.main(),
@@ -167,10 +173,18 @@ async def open_services(
         database = Database(
             url.get_secret_value(),
             Role.WORKER,
-            pool_size=max(settings.database_pool_size, settings.worker_concurrency + SPARE_CONNECTIONS),
+            pool_size=VITAL_CONNECTIONS,
             name="arqueduct-worker",
         )
         stack.push_async_callback(database.aclose)
+        stage_database = Database(
+            url.get_secret_value(),
+            Role.WORKER,
+            pool_size=min(settings.database_pool_size, settings.worker_concurrency),
+            patience=TURN_SECONDS,
+            name="arqueduct-worker-jobs",
+        )
+        stack.push_async_callback(stage_database.aclose)
         redis = connect(settings.redis_url.get_secret_value(), keys)
         stack.push_async_callback(redis.aclose)
         embedder = embedder or embedding.open_embedder(settings)
@@ -192,11 +206,12 @@ async def open_services(
             interval=settings.progress_interval,
             on_lost=lambda job_id, fence: leases.end(job_id, Stop.LOST, fence=fence),
         )
-        shared = Shared(database)
+        shared = Shared(stage_database)
         yield (
             Services(
                 settings=settings,
                 database=database,
+                stage_database=stage_database,
                 storage=Storage.open(settings.effective_storage_url),
                 embedder=embedder,
                 texts=Room(READ_AHEAD * settings.embedding_requests * embedder.batch),

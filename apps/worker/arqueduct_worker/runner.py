@@ -22,7 +22,7 @@ log = structlog.get_logger()
 WakeUpId = tuple[UUID, int]
 """Job and number of the dispatch."""
 
-CLAIMS_AT_ONCE = 4
+CLAIMS_AT_ONCE = 2
 """One that waits for a row somebody holds must not hold up the others."""
 
 

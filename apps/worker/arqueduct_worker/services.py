@@ -33,6 +33,9 @@ class Services:
 
     settings: Settings
     database: Database
+    """For what keeps jobs alive: none of it waits for a job."""
+    stage_database: Database
+    """For the stages of jobs. There are fewer connections than jobs, which wait for each other's transactions."""
     storage: Storage
     embedder: Embedder
     texts: Room

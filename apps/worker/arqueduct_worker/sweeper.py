@@ -110,7 +110,7 @@ class Sweeper:
             health = await sweeps.health(transaction.driver, alive=services.settings.alive_time)
         for name, gauge in metrics.QUEUE_GAUGES.items():
             gauge.set(health[name])
-        metrics.pool_in_use.set(services.database.in_use)
+        metrics.pool_in_use.set(services.database.in_use + services.stage_database.in_use)
 
     async def _recover_lapsed(self) -> bool:
         """Jobs whose worker gave no sign of life for a lease. False: another worker sweeps right now."""

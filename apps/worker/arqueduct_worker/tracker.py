@@ -79,7 +79,7 @@ class Tracker:
             over = self._parts[self._at]
             self._parts[self._at] = Part(weight=over.weight, guess=over.guess, spent=now - self._began)
         self._at = next(number for number, each in enumerate(self._stages) if each.name == stage.name)
-        self._began, self._estimated = now, float("-inf")
+        self._began = now
         self._reports.clear()
 
     def _part(self, stage: Stage) -> Part:

@@ -14,7 +14,15 @@ from arqueduct.errors import DependencyUnavailable
 from arqueduct.keys import Keys
 from arqueduct.settings import redact_url
 
-__all__ = ["check_api", "check_postgres", "check_redis", "check_revision", "check_roles", "check_vector"]
+__all__ = [
+    "check_api",
+    "check_postgres",
+    "check_redis",
+    "check_revision",
+    "check_roles",
+    "check_vector",
+    "check_vectors",
+]
 
 LEAST_POSTGRES = 150000
 LEAST_VECTOR = (0, 8)
@@ -77,6 +85,22 @@ async def check_roles(url: str) -> Finding:
     finally:
         await connection.close()
     return _judged(user, rows)
+
+
+async def check_vectors(url: str) -> Finding:
+    """How many wait for their place in the index, when a worker counted them last."""
+    connection = await _open(url)
+    try:
+        row = await connection.fetchrow("SELECT vectors, is_full FROM vector_head")
+    finally:
+        await connection.close()
+    said = f"{row['vectors'] if row else 0:,} vectors are not in it yet"
+    if row and row["vectors"] and row["is_full"]:
+        return weak(
+            f"{said}, and new ones go into it at once",
+            "Nothing to do while much is being ingested. Else more workers: only one without a job merges.",
+        )
+    return good(said)
 
 
 async def check_redis(url: str) -> Finding:

@@ -5,7 +5,7 @@ says so. Ids are UUIDv7. Times are Postgres' `now()`: clocks of workers never ma
 """
 
 from arqueduct.models.access import APIKey, ExternalIdentity, Invitation, Membership, PasswordReset, Tenant, User
-from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow
+from arqueduct.models.documents import Blob, Chunk, Deletion, Document, Embedding, EmbeddingModelRow, VectorHead
 from arqueduct.models.file_sets import FileSet, FileSetFile
 from arqueduct.models.jobs import Chore, FairShare, Job, JobAttempt, JobEvent, QueueRule, Worker
 from arqueduct.models.parents import ChildDelta, ChildError, Parent
@@ -60,6 +60,7 @@ __all__ = [
     "UsageChange",
     "User",
     "UserQuota",
+    "VectorHead",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

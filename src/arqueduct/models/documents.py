@@ -7,6 +7,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Computed,
@@ -27,7 +28,7 @@ from sqlmodel import Field, SQLModel
 from arqueduct.ids import new_id
 from arqueduct.models.columns import EMPTY_OBJECT, moment, tenant
 
-__all__ = ["Blob", "Chunk", "Deletion", "Document", "Embedding", "EmbeddingModelRow"]
+__all__ = ["Blob", "Chunk", "Deletion", "Document", "Embedding", "EmbeddingModelRow", "VectorHead"]
 
 
 class Blob(SQLModel, table=True):
@@ -141,7 +142,11 @@ class Embedding(SQLModel, table=True):
     """The vector of a text under a model: bought once a tenant, whichever chunks have that text."""
 
     __tablename__: ClassVar[str] = "embeddings"
-    __table_args__ = (Index("embeddings_bought_for_idx", "bought_for"),)
+    __table_args__ = (
+        Index("embeddings_bought_for_idx", "bought_for"),
+        Index("embeddings_head_idx", "tenant_id", "model_id", postgresql_where=text("NOT indexed")),
+        Index("embeddings_body_idx", "tenant_id", "model_id", postgresql_where=text("indexed")),
+    )
     tenant_id: UUID = Field(
         sa_column=Column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True, nullable=False)
     )
@@ -152,6 +157,25 @@ class Embedding(SQLModel, table=True):
     vector: Any = Field(sa_column=Column(HALFVEC(), nullable=False))
     bought_for: UUID = Field(nullable=False)
     """The document that first needed it: its deletion removes the vector unless another has the text too."""
+    indexed: bool | None = Field(
+        default=None, sa_column=Column(Boolean, nullable=False, server_default=text("vector_head_is_full()"))
+    )
+    """Whether the HNSW index has it. If not, it is in the head, which every search compares one by one."""
+
+
+class VectorHead(SQLModel, table=True):
+    """What is known of the vectors outside of the indexes, of all tenants and models: one row."""
+
+    __tablename__: ClassVar[str] = "vector_head"
+    __table_args__ = (CheckConstraint("id", name="one_row"),)
+    id: bool = Field(
+        default=True, sa_column=Column(Boolean, primary_key=True, nullable=False, server_default=text("true"))
+    )
+    vectors: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """When they were counted last."""
+    is_full: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    """New vectors go into the index at once."""
+    counted_at: datetime | None = Field(default=None, sa_column=moment())
 
 
 class Deletion(SQLModel, table=True):

@@ -80,6 +80,7 @@ async def _examine(effective: Settings) -> list[Check]:
         ("pgvector", servers.check_vector),
         ("Schema", servers.check_revision),
         ("Roles", servers.check_roles),
+        ("Vector index", servers.check_vectors),
     ):
         checks.append(await ask(name, partial(question, database) if database else _not_running))
     checks.append(await ask("Redis", partial(servers.check_redis, redis) if redis else _not_running))

@@ -112,9 +112,9 @@ class Library:
                 hashes = dict(zip(map(_hash, texts), made, strict=True))
                 await owner.copy_records_to_table(
                     "embeddings",
-                    columns=["tenant_id", "model_id", "text_hash", "vector", "bought_for"],
+                    columns=["tenant_id", "model_id", "text_hash", "vector", "bought_for", "indexed"],
                     records=[
-                        (self._me.tenant_id, self._model_id, text_hash, HalfVector(vector), self._me.tenant_id)
+                        (self._me.tenant_id, self._model_id, text_hash, HalfVector(vector), self._me.tenant_id, True)
                         for text_hash, vector in hashes.items()
                     ],
                 )
