@@ -6,6 +6,7 @@ from before it is encoded until a client has read it, and so includes Redis and 
 
 import asyncio
 import json
+import math
 import resource
 import secrets
 import sys
@@ -29,7 +30,7 @@ from benchmarks.figures import percentile
 from benchmarks.installation import Installation, installed
 from benchmarks.processes import cpu_seconds
 
-__all__ = ["LIMIT_MS", "Waits", "measure"]
+__all__ = ["LIMIT_MS", "Waits", "measure", "told"]
 
 LIMIT_MS = 50.0
 """Within which 95 % of the messages are to be there."""
@@ -96,17 +97,30 @@ async def measure(backing: Backing, clients: int, per_second: int, seconds: floa
             }
             sent, took, cores = await _publish(backing, users, per_second, seconds, watched)
             waits = await _ages(listening, sent)
+    arrived = len(waits)
+    waits += [math.inf] * (sent - arrived)  # a newer state took their place
     return Waits(
         p50=percentile(waits, 0.5),
         p95=percentile(waits, 0.95),
         p99=percentile(waits, 0.99),
         clients=clients,
         messages=sent,
-        arrived=len(waits),
+        arrived=arrived,
         per_second=sent / took,
         cores=cores,
         kilobytes=taken,
         connecting=connecting,
+    )
+
+
+def told(waits: Waits) -> str:
+    """For people."""
+    cores = ", ".join(f"{name} {used:.2f}" for name, used in waits.cores.items())
+    return (
+        f"{waits.clients:,} clients, {waits.per_second:,.0f} messages a second, {waits.arrived:,} of "
+        f"{waits.messages:,} arrived: 50 % within {waits.p50:.1f} ms, 95 % within {waits.p95:.1f}, 99 % within "
+        f"{waits.p99:.1f}. Cores: {cores}. {waits.kilobytes:.0f} kB a socket; all connected within "
+        f"{waits.connecting:.0f} s."
     )
 
 
