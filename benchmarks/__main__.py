@@ -32,6 +32,9 @@ QUICK = Plan(
     library_texts=100,
     sockets=200,
     messages=200,
+    crowd=1_000,
+    crowd_messages=500,
+    crowd_seconds=3,
     limit=120,
     seconds=260,  # under 5 minutes with what comes before and after the rounds
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import busy_api, fan_out, growth, local_model
+from benchmarks import busy_api, crowd, fan_out, growth, local_model
 from benchmarks.backing import Backing, running_backing
 from benchmarks.corpus import Corpus, Scale, choose
 from benchmarks.figures import Figure, figures_of
@@ -20,7 +20,7 @@ __all__ = ["Found", "Plan", "compare"]
 
 BESIDE = {"pdfs": tuple(PEERS), "texts": ("bare_loop",), "big_pdf": ("bare_loop",)}
 """Which peers carry which workload: those that a target names."""
-OTHERS = ("local", "api", "sockets", "library")
+OTHERS = ("local", "api", "sockets", "crowd", "library")
 LOG_LINES = 8
 
 
@@ -42,6 +42,11 @@ class Plan:
     """With which the worker is kept busy while the library is asked, at each size."""
     sockets: int = 500
     messages: int = 200
+    crowd: int = 10_000
+    """Clients, each of a user of its own."""
+    crowd_messages: int = 5_000
+    """A second, to all of them together."""
+    crowd_seconds: float = 10.0
     limit: float = 600.0
     """Seconds of one run of one side."""
     seconds: float | None = None
@@ -127,7 +132,13 @@ def _tell(found: Found, log: Path) -> None:
 
 
 async def _others(found: Found, plan: Plan, backing: Backing) -> None:
-    measures: dict[str, Callable[..., Any]] = {"local": _local, "api": _api, "sockets": _sockets, "library": _library}
+    measures: dict[str, Callable[..., Any]] = {
+        "local": _local,
+        "api": _api,
+        "sockets": _sockets,
+        "crowd": _crowd,
+        "library": _library,
+    }
     for name in OTHERS:
         if name not in plan.workloads:
             found.missing[name] = f"{name} was not asked for."
@@ -155,6 +166,12 @@ async def _sockets(_: Corpus, plan: Plan, backing: Backing) -> dict[str, list[fl
     rounds = await fan_out.measure(backing, plan.rounds, plan.sockets, plan.messages)
     say(f"Deliveries a second, ours and raw: {'; '.join(f'{a.ours:,.0f} and {a.raw:,.0f}' for a in rounds)}")
     return {"sockets_vs_raw_fan_out": [one.ours / one.raw for one in rounds]}
+
+
+async def _crowd(_: Corpus, plan: Plan, backing: Backing) -> dict[str, list[float]]:
+    waits = await crowd.measure(backing, plan.crowd, plan.crowd_messages, plan.crowd_seconds)
+    say(crowd.told(waits))
+    return {"crowd_p95": [waits.ratio]}
 
 
 async def _library(corpus: Corpus, plan: Plan, backing: Backing) -> dict[str, list[float]]:

@@ -39,6 +39,7 @@ TARGETS: Mapping[str, float] = {
     "api_reads_while_busy": 1,
     "api_job_creation_while_busy": 1,
     "sockets_vs_raw_fan_out": 0.8,
+    "crowd_p95": 1,
 }
 """By figure, in the order of the table. `growth`: 15 % dearer is 1 / 1.15. `search_growth`: as the logarithm, which is
 1."""

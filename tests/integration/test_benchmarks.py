@@ -68,6 +68,14 @@ async def test_quick_ends_with_one_line_for_machines(tmp_path: Path) -> None:
     assert (tmp_path / "chart.svg").read_text().startswith("<svg")
 
 
+def test_every_message_to_a_crowd_arrives() -> None:
+    plan = Plan(scale=TINY.scale, workloads=("crowd",), crowd=30, crowd_messages=100, crowd_seconds=0.5)
+    found = asyncio.run(compare(EXAMPLES, plan))
+    assert found.failures == []
+    (ratio,) = found.extra["crowd_p95"]
+    assert ratio > 0
+
+
 async def test_an_unknown_peer_is_named() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks", "--peers", "haystack"),

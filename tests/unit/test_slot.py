@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arqueduct_backend.live.slot import Seqs, Slot
+from arqueduct_backend.live.slot import Seqs, Slot, folded
 from arqueduct_backend.live.updates import Update
 
 STAGES = ("downloading", "extracting", "embedding")
@@ -13,7 +13,7 @@ ENDS = ("job_completed", "job_failed", "job_cancelled")
 
 
 def update(job_id: str = "a", seq: int = 1, stage: str = "embedding", kind: str = "job_progress") -> Update:
-    return Update(job_id, seq, kind, stage, "tenant", f"{job_id}:{seq}", "{}")
+    return Update(job_id, seq, kind, stage, "tenant", f"{job_id}:{seq}", "{}", b"{}")
 
 
 def opened(**told: int) -> Slot:
@@ -95,6 +95,24 @@ def test_a_slot_says_when_its_client_is_hopelessly_behind() -> None:
     assert not slot.is_full
 
 
+def test_what_need_not_wait_is_counted_as_sent() -> None:
+    slot, held = opened(a=3), Slot()
+    assert not held.are_next([update(seq=4)])
+    assert not slot.are_next([update(seq=4), update("b", seq=1), update(seq=3)])
+    assert slot.are_next([update(seq=4), update("b", seq=1)])
+    slot.passed([update(seq=4), update("b", seq=1)])
+    assert not slot.offer(update("b", seq=1))
+    assert slot.offer(update(seq=5))
+    assert not slot.are_next([update("c")])  # one waits
+
+
+def test_what_comes_at_once_is_heard_as_by_one_who_was_late() -> None:
+    alone = [update(seq=9)]
+    assert folded(alone) is alone
+    found = folded([update(seq=2), update("b"), update(seq=1), update(seq=3), update(seq=3, stage="storing")])
+    assert [(one.job_id, one.seq) for one in found] == [("a", 3), ("b", 1)]
+
+
 def test_the_memory_of_what_was_sent_is_bounded_and_loses_the_oldest() -> None:
     seqs = Seqs(limit=2)
     for job_id in ("a", "b", "a", "c"):
@@ -157,6 +175,30 @@ def test_whatever_is_delivered_a_client_ends_up_with_the_newest_and_never_goes_b
     assert last == newest
     in_snapshot = {one.id for one in history if one.seq <= told.get(one.job_id, 0)}
     assert owed - in_snapshot <= {one.id for one in seen}
+
+
+@given(histories(), st.data())
+def test_passed_on_in_batches_nobody_goes_back_and_every_stage_and_end_is_heard(
+    history: list[Update], data: st.DataObject
+) -> None:
+    slot, seen, rest = opened(), list[Update](), history
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        batch, rest = folded(rest[:size]), rest[size:]
+        if data.draw(st.booleans()) and slot.are_next(batch):
+            slot.passed(batch)
+            seen.extend(batch)
+        else:
+            for one in batch:
+                slot.offer(one)
+        if data.draw(st.booleans()) and (taken := slot.pop()):
+            seen.append(taken)
+    seen.extend(drained(slot))
+    for job_id in ("a", "b", "c"):
+        went, told = ([one for one in ones if one.job_id == job_id] for ones in (history, seen))
+        assert _changes([one.stage for one in told]) == _changes([one.stage for one in went])
+        assert [one.id for one in told if one.is_end] == [one.id for one in went if one.is_end]
+        assert [one.seq for one in told] == sorted({one.seq for one in told})
 
 
 @given(histories(), st.data())

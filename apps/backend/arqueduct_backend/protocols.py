@@ -5,17 +5,21 @@ collects fragments without counting the empty ones, and answers pings whether or
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
 
 from arqueduct.errors import HeadersTooLarge
 from arqueduct_backend.problems import MEDIA_TYPE
 
-__all__ = ["LARGEST_FRAME", "MOST_HEADERS", "MOST_HEAD_BYTES", "OPTIONS"]
+__all__ = ["LARGEST_FRAME", "MOST_HEADERS", "MOST_HEAD_BYTES", "OPTIONS", "Write", "framed", "writer_of"]
 
 MOST_HEAD_BYTES = 32 * 1024
 """Of request line and headers: a token, a cookie or two, and room."""
@@ -31,6 +35,11 @@ LARGEST_FRAME = 64 * 2**10
 MOST_FRAGMENTS = 64
 """Of one inbound message. Programs send one."""
 POLICY = 1008
+FRAMES = "arqueduct.frames"
+"""An extension of ASGI in the scope of a socket: `{"write": Write}`."""
+
+Write: TypeAlias = Callable[[bytes], bool]
+"""Sends whole frames now, or not at all. False: what came before was not taken yet, or the socket is over."""
 
 
 class Connection(HttpToolsProtocol):
@@ -120,7 +129,26 @@ class Connection(HttpToolsProtocol):
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """One WebSocket connection."""
+    """One WebSocket connection. Its application may frame a text once and write it to many of these."""
+
+    _offered: dict[object, object] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:  # the handshake was one, and the application is yet to be called
+            self._offered = self.scope["extensions"][FRAMES] = {"write": self.write}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._offered is not None:
+            self._offered.clear()  # it leads back here: only a full collection would free what hangs on this socket
+
+    def write(self, frames: bytes) -> bool:
+        """A `Write`. As with uvicorn's own messages, nothing is added to more than 64 KiB that wait for the client."""
+        if not self.writable.is_set() or self.conn.state is not State.OPEN or self.transport.is_closing():
+            return False
+        self.transport.write(frames)
+        return True
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= MOST_FRAGMENTS:
@@ -134,6 +162,17 @@ class Socket(WebSocketsSansIOProtocol):
             super().handle_ping()
         else:
             self.conn.data_to_send()  # a pong that nobody would read: only its memory would be used
+
+
+def framed(text: bytes) -> bytes:
+    """A text message as it is on the wire, the same to all clients: servers mask nothing, and ours compress nothing."""
+    return Frame(Opcode.TEXT, text).serialize(mask=False)
+
+
+def writer_of(scope: Scope) -> Write | None:
+    """Where the server has one; any other is sent messages as ASGI says."""
+    offered: Mapping[str, Any] = scope.get("extensions", {}).get(FRAMES, {})
+    return offered.get("write")
 
 
 OPTIONS: dict[str, Any] = {

@@ -31,7 +31,7 @@ from arqueduct_backend.live.limits import Limits
 from arqueduct_backend.live.rechecking import RECHECK
 from arqueduct_backend.live.snapshots import Snapshot, Snapshots
 from arqueduct_backend.live.subscriber import Subscriber
-from arqueduct_backend.live.updates import Outgoing
+from arqueduct_backend.live.updates import Outgoing, Update
 
 __all__ = ["Bridge"]
 
@@ -50,6 +50,8 @@ class Bridge:
         self.gate = Gate(settings, self.limits)
         self._audiences: dict[bytes, dict[UUID, Audience]] = {}
         """By channel, that is by user; then by tenant."""
+        self._heard: dict[Audience, list[Update]] = {}
+        """Since this turn of the loop began."""
         self._snapshots = Snapshots(database)
         self._missed = asyncio.Event()
         self._suspects: set[UUID] = set()
@@ -133,7 +135,15 @@ class Bridge:
             return
         for audience in mine.values():
             if audience.tenant == update.tenant_id:
-                audience.deliver(update)
+                if not self._heard:
+                    asyncio.get_running_loop().call_soon(self._pass_on)
+                self._heard.setdefault(audience, []).append(update)
+
+    def _pass_on(self) -> None:
+        """What came from Redis at once goes to each client at once."""
+        heard, self._heard = self._heard, {}
+        for audience, of_it in heard.items():
+            audience.deliver(of_it)
 
     async def _keep_fresh(self) -> None:
         """Reads again what clients look at: at once after Redis came back, and now and then anyway.
@@ -161,7 +171,7 @@ class Bridge:
             async with self._database.transaction(tenant_id) as transaction:
                 rows = await live.newer(transaction.driver, list(by_user), known)
             for row in rows:
-                if by_user[row["user_id"]].deliver(updates.of_message(jobs.message_of(row))):
+                if by_user[row["user_id"]].deliver([updates.of_message(jobs.message_of(row))]):
                     metrics.resyncs.labels(reason).inc()
 
     async def _recheck_suspects(self) -> None:

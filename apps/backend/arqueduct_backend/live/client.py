@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from arqueduct import metrics
@@ -15,8 +15,9 @@ from arqueduct_backend.live.closing import NOT_SIGNED_IN, TOO_SLOW, TRY_LATER, C
 from arqueduct_backend.live.slot import Slot
 from arqueduct_backend.live.snapshots import Snapshot
 from arqueduct_backend.live.updates import Notice, Outgoing, Update
+from arqueduct_backend.protocols import Write
 
-__all__ = ["HEARTBEAT_SECONDS", "Client", "Transport"]
+__all__ = ["HEARTBEAT_SECONDS", "Client", "Transport", "count"]
 
 Transport: TypeAlias = Literal["websocket", "sse"]
 
@@ -30,7 +31,8 @@ MOST_ANSWERS = 50
 class Client:
     """Written to by the bridge at any moment, without waiting; read by the one task that sends."""
 
-    def __init__(self, identity: Identity, transport: Transport) -> None:
+    def __init__(self, identity: Identity, transport: Transport, write: Write | None = None) -> None:
+        """`write`: what the transport offers for whole frames."""
         self.id = str(new_id())
         """Told to the client, which says it when it comes back."""
         self.identity = identity
@@ -40,9 +42,19 @@ class Client:
         self.limit = asyncio.timeout(None)
         """The sender runs inside; pulled in to end a send that hangs."""
         self.began = asyncio.get_running_loop().time()
+        self._write = write
         self._sending_since: float | None = None
         self._answers: deque[Notice] = deque(maxlen=MOST_ANSWERS)
         self._wake = asyncio.Event()
+
+    def write(self, updates: Sequence[Update], frames: bytes) -> bool:
+        """Sends updates, framed already, where the sender has nothing to do. False: they are to be offered."""
+        if self._write is None or self._sending_since is not None or self.close is not None:
+            return False
+        if not self.slot.are_next(updates) or not self._write(frames):
+            return False
+        self.slot.passed(updates)
+        return True
 
     def offer(self, update: Update) -> bool:
         """Takes an update to send. False: the client knows as much already."""
@@ -99,8 +111,13 @@ class Client:
         return self._answers.popleft() if self._answers else self.slot.pop()
 
     def _counted(self, message: Outgoing) -> Outgoing:
-        _COUNTERS.get(message.type, _OTHER).inc()
+        count(message)
         return message
+
+
+def count(message: Outgoing, times: int = 1) -> None:
+    """As sent so many times."""
+    _COUNTERS.get(message.type, _OTHER).inc(times)
 
 
 _COUNTERS = {

@@ -1,11 +1,11 @@
 """What one client still has to hear: of each job the newest, but every stage and every end. No I/O."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from arqueduct_backend.live.updates import Update
 
-__all__ = ["Seqs", "Slot"]
+__all__ = ["Seqs", "Slot", "folded"]
 
 REMEMBERED = 4096
 """Jobs whose last sent `seq` is kept; a snapshot and a resync bring 1,200 at most."""
@@ -58,6 +58,20 @@ class Slot:
     def is_full(self) -> bool:
         return self._count > self._most_waiting
 
+    def are_next(self, updates: Iterable[Update]) -> bool:
+        """Whether the client is to hear all of these next: they are newer than what was sent, and nothing waits."""
+        if self._held or self._waiting:
+            return False
+        for update in updates:  # noqa: SIM110  # a generator costs more than all it looks at, and this is asked of every client
+            if update.seq <= self._sent.get(update.job_id):
+                return False
+        return True
+
+    def passed(self, updates: Iterable[Update]) -> None:
+        """Counts updates as sent that did not wait here."""
+        for update in updates:
+            self._sent.raise_to(update.job_id, update.seq)
+
     def offer(self, update: Update) -> bool:
         """Takes the update. False: the client knows as much already."""
         if update.seq <= self._sent.get(update.job_id):
@@ -102,3 +116,14 @@ class Slot:
         self._count -= 1
         self._sent.raise_to(job_id, update.seq)
         return update
+
+
+def folded(updates: Sequence[Update]) -> Sequence[Update]:
+    """What a client who comes late to these still has to hear of them."""
+    if len(updates) == 1:
+        return updates
+    slot = Slot(most_waiting=len(updates))
+    for update in updates:
+        slot.offer(update)
+    slot.open({})
+    return list(iter(slot.pop, None))

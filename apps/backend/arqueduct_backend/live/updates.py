@@ -10,6 +10,7 @@ import msgspec
 from arqueduct import __version__, events
 from arqueduct.events import VERSION, JobMessage
 from arqueduct.ids import new_id
+from arqueduct_backend.protocols import framed
 
 __all__ = ["Notice", "Outgoing", "Update", "error", "hello", "notice", "of_message", "parse", "pong"]
 
@@ -30,9 +31,8 @@ class _Head(msgspec.Struct):
 _heads = msgspec.json.Decoder(_Head)
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A job's state at one moment, encoded once for all clients.
+class Update(msgspec.Struct, frozen=True):
+    """A job's state at one moment, encoded and framed once for all clients.
 
     The job's id is text: it is looked up once a client, and a `UUID` computes its hash anew each time.
     """
@@ -44,6 +44,8 @@ class Update:
     tenant_id: str
     id: str
     text: str
+    frame: bytes
+    """The text as a whole WebSocket frame."""
 
     @property
     def is_end(self) -> bool:
@@ -57,10 +59,11 @@ class Update:
 def parse(data: bytes) -> Update:
     """Raises `msgspec.DecodeError` or `UnicodeDecodeError` on anything but a job message."""
     head = _heads.decode(data)
-    return Update(head.job_id, head.seq, head.type, head.stage, head.tenant_id, head.id, data.decode())
+    return Update(head.job_id, head.seq, head.type, head.stage, head.tenant_id, head.id, data.decode(), framed(data))
 
 
 def of_message(message: JobMessage) -> Update:
+    data = events.encode(message)
     return Update(
         str(message.job_id),
         message.seq,
@@ -68,7 +71,8 @@ def of_message(message: JobMessage) -> Update:
         message.stage,
         str(message.tenant_id),
         message.id,
-        events.encode(message).decode(),
+        data.decode(),
+        framed(data),
     )
 
 

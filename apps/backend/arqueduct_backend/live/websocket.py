@@ -28,6 +28,7 @@ from arqueduct_backend.live.closing import Close
 from arqueduct_backend.live.limits import Limits
 from arqueduct_backend.live.pace import Pace
 from arqueduct_backend.live.updates import Notice
+from arqueduct_backend.protocols import writer_of
 from arqueduct_backend.state import State
 
 __all__ = ["serve"]
@@ -70,7 +71,7 @@ async def _admit(websocket: WebSocket, services: State, user_id: str | None, adm
         if user_id is not None and not _is(user_id, identity.user_id):
             raise Forbidden  # the same end as below
         admitted()
-        close = await _converse(websocket, services.bridge, Client(identity, "websocket"))
+        close = await _converse(websocket, services.bridge, Client(identity, "websocket", writer_of(websocket.scope)))
     except WebSocketDisconnect:
         return
     except (NotAuthenticated, Forbidden) as error:
