@@ -140,8 +140,6 @@ def _texts(ours: Row, bare: Row | None) -> dict[str, float]:
         "texts_postgres_round_trips": POSTGRES_ROUND_TRIPS * count / ours["postgres_round_trips"],
         "texts_redis_round_trips": REDIS_ROUND_TRIPS * count / ours["redis_round_trips"],
     }
-    if ours["thirds"]:
-        found["growth"] = ours["thirds"][1] / ours["thirds"][2]  # the first third also warms up
     if bare is not None:
         found["texts_embedding_requests"] = bare["requests"] / ours["requests"]
     return found

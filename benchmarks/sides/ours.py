@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,16 +128,14 @@ async def counts(owner: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
 
 
 async def result(owner: "asyncpg.Connection[asyncpg.Record]") -> dict[str, Any]:
-    """What was stored and how long it took; `thirds` are the seconds for each third of the documents, as they ended."""
+    """What was stored and how long it took."""
     jobs = await owner.fetch("SELECT state::text, started_at, finished_at FROM jobs ORDER BY finished_at")
     stored = await owner.fetchrow("SELECT sum(pages)::int AS pages, sum(chunks)::int AS chunks FROM documents")
     assert stored is not None
-    began, ends = min(job["started_at"] for job in jobs), [job["finished_at"] for job in jobs]
-    marks = [began, *(ends[len(ends) * part // 3 - 1] for part in (1, 2, 3))] if len(ends) >= 3 else []
+    took = jobs[-1]["finished_at"] - min(job["started_at"] for job in jobs)
     states = Counter(job["state"] for job in jobs)
     return {
-        "seconds": round((ends[-1] - began).total_seconds(), 3),
-        "thirds": [(later - earlier).total_seconds() for earlier, later in pairwise(marks)],
+        "seconds": round(took.total_seconds(), 3),
         "documents": states["completed"],
         "pages": stored["pages"],
         "chunks": stored["chunks"],
