@@ -76,6 +76,14 @@ def test_every_message_to_a_crowd_arrives() -> None:
     assert ratio > 0
 
 
+def test_a_library_grows_and_is_asked_while_texts_come() -> None:
+    plan = Plan(scale=Scale(pdfs=3, least_pdfs=3, texts=160), workloads=("library",), library=(5, 20), library_texts=30)
+    found = asyncio.run(compare(EXAMPLES, plan))
+    assert found.failures == []
+    assert set(found.extra) == {"growth", "search_growth", "hybrid_search_while_busy"}
+    assert all(ratio > 0 for (ratio,) in found.extra.values())
+
+
 async def test_an_unknown_peer_is_named() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks", "--peers", "haystack"),
@@ -89,4 +97,4 @@ async def test_an_unknown_peer_is_named() -> None:
 
 
 def _is_of_texts(name: str) -> bool:
-    return name.startswith("texts") or name == "growth"
+    return name.startswith("texts")
