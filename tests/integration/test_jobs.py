@@ -13,7 +13,7 @@ from arqueduct.ids import new_id
 from arqueduct.lifecycle import Action, Outcome
 from arqueduct.models import Blob, Job
 from arqueduct.repositories import admission, jobs, steering, sweeps
-from arqueduct.repositories.jobs import Claimed, Step
+from arqueduct.repositories.jobs import Claimed, End, Step
 from arqueduct.settings import Settings
 from tests.integration.completing import complete
 from tests.integration.worker import insert, row
@@ -182,3 +182,16 @@ async def test_what_nobody_followed_is_found_and_stands_in_line_again(worker_dat
         await admission.unadmit(driver, [found])
         (successor,) = (await admission.admit(driver, alive=LEASE)).wake_ups
     assert successor[:2] == (job.id, 1)
+
+
+async def test_of_two_attempts_that_end_together_the_one_that_owns_the_job_counts(
+    worker_database: Database, job: Job
+) -> None:
+    first = await claim(worker_database, job.id)
+    assert first is not None
+    async with worker_database.transaction() as transaction:
+        await transaction.driver.execute("UPDATE jobs SET fence = fence + 1 WHERE id = $1", job.id)
+        ends = [End(job_id=job.id, fence=first.fence + later, tokens=10**later) for later in (0, 1)]
+        (ended,) = await jobs.complete_all(transaction.driver, ends)
+        spent = await transaction.driver.fetchval("SELECT tokens FROM jobs WHERE id = $1", job.id)
+    assert (ended["fence"], spent) == (first.fence + 1, 10)

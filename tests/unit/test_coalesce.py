@@ -137,6 +137,22 @@ async def test_requests_are_bounded_and_wait_for_company() -> None:
     assert [len(texts) for texts in inner.asked] == [2, 2, 2, 2, 1]
 
 
+@pytest.mark.parametrize("requests", [1, 2])
+async def test_who_waits_for_company_goes_when_the_last_request_returns(requests: int) -> None:
+    inner = Gated(batch=2)
+    inner.gate.clear()
+    embedder = CoalescingEmbedder(inner, requests=requests, wait=timedelta(hours=1))
+    full = asyncio.ensure_future(embedder.embed(["one", "two"]))
+    await inner.asking.wait()
+    lone = asyncio.ensure_future(embedder.embed(["three"]))
+    await asyncio.sleep(0)
+    assert inner.asked == [["one", "two"]]
+    inner.gate.set()
+    await asyncio.gather(full, lone)
+    assert inner.asked == [["one", "two"], ["three"]]
+    await embedder.aclose()
+
+
 async def test_queries_do_not_wait_for_texts() -> None:
     inner = Gated()
     inner.gate.clear()
