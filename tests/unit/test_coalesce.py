@@ -148,7 +148,8 @@ async def test_who_waits_for_company_goes_when_the_last_request_returns(requests
     await asyncio.sleep(0)
     assert inner.asked == [["one", "two"]]
     inner.gate.set()
-    await asyncio.gather(full, lone)
+    async with asyncio.timeout(10):
+        await asyncio.gather(full, lone)
     assert inner.asked == [["one", "two"], ["three"]]
     await embedder.aclose()
 
